@@ -1,0 +1,1 @@
+"""Problems: models, files, generators, named instances."""
