@@ -377,7 +377,7 @@ class QUBO(Model):
         return Ising(
             couplings=c.replace_weights(_quarter(c.weights)),
             fields=_quarter(2 * self.linear + _row_sums(c)),
-            offset=_number(self.offset + (2 * _total(self.linear) + _total(c.weights)) / 4, "offset"),
+            offset=_quarter(as_weights([4 * self.offset + 2 * _total(self.linear) + _total(c.weights)], "offset")).tolist()[0],
             variables=self.variables,
             name=self.name,
             known=self.known,
