@@ -1,0 +1,5 @@
+"""Fowler-Nordheim dynamic analog memory."""
+
+from .timer import FNTimer
+
+__all__ = ["FNTimer"]

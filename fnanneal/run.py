@@ -1,0 +1,376 @@
+"""The driver: it owns the loop, limits, progress, checkpoints and event counts, and trusts no solver's sums.
+
+It sees problems and solvers only through the Protocols below.
+"""
+
+from __future__ import annotations
+
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .checkpoint import Checkpoint
+from .errors import InputError
+from .result import BestKnown, Events, Number, Result, Sense, Spins, Status, Times
+from .samples import Samples
+
+CHUNK_S = 0.03
+CHECKPOINT_S = 1.0
+VERIFY_SHARE = 0.1
+
+
+class Problem(Protocol):
+    """What the driver asks of a problem."""
+
+    @property
+    def n(self) -> int: ...
+    @property
+    def sense(self) -> Sense: ...
+    @property
+    def best_known(self) -> BestKnown | None: ...
+    def objective(self, spins: ArrayLike) -> Number: ...
+    def summary(self) -> dict[str, Any]: ...
+    def sha256(self) -> str: ...
+
+
+class State(Protocol):
+    """A solver's state: a dataclass of arrays and numbers, so that a checkpoint can hold it."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What a solver says of its state after `Solver.advance`.
+
+    Attributes
+    ----------
+    values : (reads,)
+        Each read's best value so far, greater being better, on the solver's own scale: compared, never reported.
+    spins
+        Gives read r's best spins (n,), in the problem's order.
+    round_over
+        Whether these reads are complete; the next `advance` starts new ones, if `finished` is False.
+    finished
+        Whether the budget is used up.
+    proved
+        Whether the best is proved optimal.
+    events
+        Counts since the start.
+    sweeps
+        Sweeps of one lane since the start, over all rounds.
+    temperature
+        In the units of the solver's setting; None where it has none.
+    fraction
+        How much of the budget is used, in [0, 1]; None in an open-ended run.
+    """
+
+    values: NDArray[Any]
+    spins: Callable[[int], Spins]
+    round_over: bool
+    finished: bool
+    events: Events
+    sweeps: float
+    temperature: float | None
+    fraction: float | None
+    proved: bool = False
+
+
+class Solver(Protocol):
+    """A frozen dataclass of hyper-parameters. `system` is the problem in the solver's own form."""
+
+    name: ClassVar[str]
+
+    def settings(self) -> dict[str, Any]: ...
+    def prepare(self, problem: Any) -> Any: ...
+    def memory(self, problem: Any, *, open_ended: bool, threads: int) -> int: ...
+    def warm_up(self, system: Any) -> None: ...
+    def init(self, system: Any, key: int, *, open_ended: bool, threads: int, initial: Spins | None) -> State: ...
+    def load_state(self, arrays: Mapping[str, Any]) -> State: ...
+    def advance(self, system: Any, state: Any, budget: int, run: Callable[..., Any]) -> None: ...
+    def report(self, system: Any, state: Any) -> Report: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """What a callback sees, about every 0.05 s. ``objective`` is verified; ``spins`` are its spins."""
+
+    elapsed: float
+    objective: Number
+    best_known: BestKnown | None
+    spins: Spins
+    temperature: float | None
+    spin_tests: int
+    fraction: float | None
+
+
+@dataclass(slots=True)
+class _Run:
+    """The driver's own part of a checkpoint."""
+
+    objective: Number
+    spins: Spins
+    claimed: float
+    elapsed: float
+    to_best: float
+    trace: list[tuple[float, Number]]
+    samples: Samples
+
+
+class _Interrupt:
+    """Turns the first Ctrl-C into a flag, so that a chunk ends whole; the second one interrupts at once."""
+
+    def __init__(self) -> None:
+        self.seen = False
+
+    @contextmanager
+    def watching(self) -> Iterator[Self]:
+        if threading.current_thread() is not threading.main_thread():
+            yield self
+            return
+        before = signal.getsignal(signal.SIGINT)
+
+        def note(signum: int, frame: Any) -> None:
+            if self.seen:
+                raise KeyboardInterrupt
+            self.seen = True
+
+        signal.signal(signal.SIGINT, note)
+        try:
+            yield self
+        finally:
+            signal.signal(signal.SIGINT, before if before is not None else signal.SIG_DFL)
+
+
+def better(sense: Sense, a: Number, b: Number) -> bool:
+    """Whether a is strictly better than b."""
+    return a > b if sense == "max" else a < b
+
+
+def drive(
+    problem: Problem,
+    solver: Solver,
+    *,
+    seed: int,
+    time_limit: float | None = None,
+    target: Number | None = None,
+    open_ended: bool = False,
+    threads: int = 1,
+    callback: Callable[[Progress], Any] | None = None,
+    checkpoint: Path | None = None,
+    resume: Checkpoint | None = None,
+    initial: Spins | None = None,
+    load_s: float | None = None,
+    versions: Mapping[str, str],
+) -> Result:
+    """Run a solver on a problem until a limit, the target, the end of its budget, or Ctrl-C.
+
+    Parameters
+    ----------
+    open_ended
+        Whether the solver goes on with new rounds until a limit stops it.
+    time_limit
+        Seconds, from the first spin test; with `resume`, of all runs together.
+    callback
+        Called with a `Progress`; a true return value stops the solve.
+    checkpoint
+        File to which the run is saved every second or so, atomically.
+    resume
+        A checkpoint's content, already checked against problem, solver and seed.
+    """
+    clock = time.perf_counter
+    started = clock()
+    system = solver.prepare(problem)
+    solver.warm_up(system)
+    if resume is None:
+        state = solver.init(system, seed, open_ended=open_ended, threads=threads, initial=initial)
+    else:
+        state = solver.load_state(resume.state)
+    compile_s = clock() - started
+    sense = problem.sense
+    best_known = problem.best_known
+
+    with ThreadPoolExecutor(threads) as pool, _Interrupt().watching() as interrupt:
+
+        def parallel(function: Callable[[int], None], count: int) -> None:
+            if threads == 1 or count == 1:
+                for k in range(count):
+                    function(k)
+            else:
+                list(pool.map(function, range(count)))
+
+        report = solver.report(system, state)
+        run = _start(problem, report) if resume is None else _resumed(problem, resume)
+        origin = clock() - run.elapsed
+        verify_s = 0.0
+
+        def adopt(report: Report, at: float) -> None:
+            nonlocal verify_s
+            r = int(np.argmax(report.values))
+            if not float(report.values[r]) > run.claimed:
+                return
+            spins = report.spins(r)
+            t = clock()
+            objective = problem.objective(spins)
+            verify_s += clock() - t
+            run.claimed = float(report.values[r])
+            if better(sense, objective, run.objective):
+                run.objective, run.spins, run.to_best = objective, spins, at
+                run.trace.append((at, objective))
+
+        def hit() -> bool:
+            return target is not None and not better(sense, target, run.objective)
+
+        budget, last_save, status = problem.n, origin + run.elapsed, None
+        if checkpoint is not None and resume is None:
+            _save(checkpoint, problem, solver, seed, open_ended, state, run)
+        while status is None:
+            # Checked first: a target met by the first states, or a resumed run that had ended, does no work.
+            if hit():
+                status = Status.TARGET
+            elif report.finished:
+                status = Status.OPTIMAL if report.proved else Status.COMPLETED
+            elif time_limit is not None and run.elapsed >= time_limit:
+                status = Status.TIME_LIMIT
+            elif interrupt.seen:
+                status = Status.INTERRUPTED
+            if status is not None:
+                break
+            t = clock()
+            solver.advance(system, state, budget, parallel)
+            took = clock() - t
+            report = solver.report(system, state)
+            run.elapsed = clock() - origin
+            left = math.inf if time_limit is None else max(time_limit - run.elapsed, 1e-3)
+            scale = min(CHUNK_S, left) / max(took, 1e-6)
+            budget = max(1, int(budget * min(scale, 8.0)))
+            if report.round_over:
+                run.samples.add(problem, report)
+            if report.round_over or target is not None or verify_s <= VERIFY_SHARE * run.elapsed:
+                adopt(report, run.elapsed)
+            if callback is not None and callback(
+                Progress(
+                    elapsed=run.elapsed,
+                    objective=run.objective,
+                    best_known=best_known,
+                    spins=run.spins,
+                    temperature=report.temperature,
+                    spin_tests=report.events.spin_tests,
+                    fraction=report.fraction,
+                )
+            ):
+                status = Status.STOPPED
+            if checkpoint is not None and clock() - last_save > CHECKPOINT_S:
+                _save(checkpoint, problem, solver, seed, open_ended, state, run)
+                last_save = clock()
+
+    adopt(report, run.elapsed)
+    if checkpoint is not None:
+        _save(checkpoint, problem, solver, seed, open_ended, state, run)
+    if not report.round_over:
+        run.samples.add(problem, report)
+    states, objectives, multiplicity = run.samples.table(sense)
+    return Result(
+        problem=problem,
+        solver=solver.name,
+        settings=solver.settings(),
+        seed=seed,
+        backend="cpu",
+        status=status,
+        objective=run.objective,
+        spins=run.spins,
+        states=states,
+        objectives=objectives,
+        multiplicity=multiplicity,
+        best_known=best_known,
+        time=Times(load_s=load_s, compile_s=compile_s, solve_s=run.elapsed, to_best_s=run.to_best),
+        num_sweeps=report.sweeps,
+        num_reads=run.samples.reads,
+        events=report.events,
+        trace=tuple(run.trace),
+        versions=versions,
+    )
+
+
+def _start(problem: Problem, report: Report) -> _Run:
+    r = int(np.argmax(report.values))
+    spins = report.spins(r)
+    objective = problem.objective(spins)
+    return _Run(
+        objective=objective,
+        spins=spins,
+        claimed=float(report.values[r]),
+        elapsed=0.0,
+        to_best=0.0,
+        trace=[(0.0, objective)],
+        samples=Samples(n=problem.n),
+    )
+
+
+def _resumed(problem: Problem, resume: Checkpoint) -> _Run:
+    spins = resume.spins
+    return _Run(
+        objective=problem.objective(spins),
+        spins=spins,
+        claimed=resume.claimed,
+        elapsed=resume.elapsed,
+        to_best=resume.to_best,
+        trace=[(t, v) for t, v in resume.trace],
+        samples=Samples.from_arrays(problem.n, resume.samples),
+    )
+
+
+def _save(
+    path: Path, problem: Problem, solver: Solver, seed: int, open_ended: bool, state: State, run: _Run
+) -> None:
+    Checkpoint(
+        problem=problem.sha256(),
+        solver=solver.name,
+        settings=solver.settings(),
+        seed=seed,
+        open_ended=open_ended,
+        state={f.name: getattr(state, f.name) for f in fields(state)},
+        spins=run.spins,
+        claimed=run.claimed,
+        elapsed=run.elapsed,
+        to_best=run.to_best,
+        trace=run.trace,
+        samples=run.samples.arrays(),
+    ).write(path)
+
+
+def check_memory(needed: int, limit: int | None) -> None:
+    """Refuse a plan that would not fit.
+
+    Raises
+    ------
+    InputError
+        Where `needed` bytes exceed `limit`, or 90 % of the memory that is free.
+    """
+    allowed = limit if limit is not None else int(0.9 * available_memory())
+    if needed > allowed:
+        raise InputError(
+            f"this solve needs about {needed / 2**30:.2f} GiB, and {allowed / 2**30:.2f} GiB are allowed: "
+            "fewer reads, or a higher --max-memory (max_memory)"
+        )
+
+
+def available_memory() -> float:
+    """Bytes of memory free for use, infinity where the system does not tell."""
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return float(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return math.inf

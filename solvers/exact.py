@@ -1,0 +1,132 @@
+"""`exact`: every assignment, in Gray-code order, up to 30 spins.
+
+Assignment i is the code i ^ (i >> 1), which differs from the one before in one bit; so a step costs one flip and one row of fields. Without
+external fields, an assignment and its negation are equal: the last spin stays up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError
+from ..problems.models import Model
+from ..result import Events, Spins
+from ..run import Report
+from .kernels.exact import WIDTH, enumerate_codes
+from .registry import solver
+from .system import SpinSystem, spin_system
+
+LARGEST = 30
+KEPT = 1000
+
+
+@dataclass(slots=True, kw_only=True)
+class State:
+    """``position`` of ``size`` assignments; best (1,): the greatest value; codes (k,) int64: the first assignments with it, of ``count``."""
+
+    position: int
+    size: int
+    best: NDArray[Any]
+    codes: NDArray[np.int64]
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Dense:
+    """The couplings as rows of `WIDTH` numbers, int64 or float64, and how many spins are enumerated."""
+
+    system: SpinSystem
+    rows: NDArray[Any]
+    fields: NDArray[Any]
+    free: int
+
+
+@solver("exact")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exact:
+    """Gray-code enumeration of at most 30 spins; the result is proved optimal.
+
+    The result's states are the optima (the first 1000; with no external fields, one of each pair of negations). With real weights,
+    assignments that differ by less than rounding (1e-12 relative) are not told apart.
+    """
+
+    name: ClassVar[str] = "exact"
+
+    def settings(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def prepare(self, problem: Model) -> Dense:
+        if problem.n > LARGEST:
+            raise InputError(f"exact enumerates at most {LARGEST} spins, and this problem has {problem.n}: try sa")
+        system = spin_system(problem, coloured=False)
+        kind = np.int64 if system.integral else np.float64
+        rows = np.zeros((system.n, WIDTH), kind)
+        rows[np.repeat(np.arange(system.n), np.diff(system.indptr)), system.indices] = system.weights
+        free = system.n if system.fields.any() else system.n - 1
+        return Dense(system=system, rows=rows, fields=system.fields.astype(kind), free=free)
+
+    def memory(self, problem: Model, *, open_ended: bool, threads: int) -> int:
+        return 2**20
+
+    def warm_up(self, system: Dense) -> None:
+        kind = system.rows.dtype
+        enumerate_codes(np.zeros((1, WIDTH), kind), np.zeros(1, kind), 0, 0, 1, np.zeros(1, kind), np.zeros(1, np.int64))
+
+    def init(self, system: Dense, key: int, *, open_ended: bool, threads: int, initial: Spins | None) -> State:
+        first = self._spins(system, 0)
+        best = np.array([system.system.value(first)], system.rows.dtype)
+        return State(position=0, size=2**system.free, best=best, codes=np.zeros(0, np.int64), count=0)
+
+    def load_state(self, arrays: Mapping[str, Any]) -> State:
+        return State(**arrays)
+
+    def _spins(self, system: Dense, number: int) -> Spins:
+        code = number ^ (number >> 1)
+        return np.array([1 if k >= system.free or code >> k & 1 else -1 for k in range(system.system.n)], np.int8)
+
+    def advance(self, system: Dense, state: State, budget: int, run: Callable[..., Any]) -> None:
+        """The next `budget` assignments, in parts that run side by side."""
+        parts = 8 if budget >= 2**16 else 1
+        last = min(state.size, state.position + budget)
+        bounds = np.linspace(state.position, last, parts + 1).astype(np.int64)
+        best = [state.best.copy() for _ in range(parts)]
+        codes = [np.empty(KEPT, np.int64) for _ in range(parts)]
+        found = [0] * parts
+
+        def one(k: int) -> None:
+            if bounds[k] < bounds[k + 1]:
+                found[k] = enumerate_codes(system.rows, system.fields, system.free, bounds[k], bounds[k + 1], best[k], codes[k])
+
+        run(one, parts)
+        for k in range(parts):
+            mine = codes[k][: min(found[k], KEPT)]
+            if best[k][0] > state.best[0]:
+                state.best[:] = best[k]
+                state.codes, state.count = mine.copy(), found[k]
+            elif best[k][0] == state.best[0]:
+                state.codes = np.concatenate([state.codes, mine])[:KEPT]
+                state.count += found[k]
+        state.position = last
+
+    def report(self, system: Dense, state: State) -> Report:
+        done = state.position == state.size
+        codes = state.codes.tolist() or [0]
+        bits = np.arange(system.free)
+        flips = (max(state.position - 1, 0) + (1 << bits)) >> (bits + 1)
+        degree = np.diff(system.system.indptr)[: system.free]
+        return Report(
+            values=np.full(len(codes), state.best[0]),
+            spins=lambda r: self._spins(system, codes[r]),
+            round_over=done,
+            finished=done,
+            proved=done,
+            events=Events(spin_tests=state.position, spikes=int(flips.sum()), synaptic_events=int((flips * degree).sum())),
+            sweeps=state.position / system.system.n,
+            temperature=None,
+            fraction=state.position / state.size,
+        )

@@ -1,0 +1,134 @@
+"""NeuroSA's spike rule, one neuron a step.
+
+    p uniform;  gain = s_p (sum_j w_pj s_j + h_p);  mu = T(n) ln(scale u + floor);  spike iff gain > mu:  s_p <- -s_p
+    T(n) = c / log1p(k n + k0 - 1), an FN cell's voltage
+
+Source: Chen et al., Nat. Commun. 16 (2025). The law is kept exactly; only the work is arranged otherwise. Since mu depends on the step
+through T alone, the spike condition for an integer gain is u < b(T), b = (exp(gain/T) - floor)/scale; b is tabulated at both ends of a
+block of steps, and only a u between the two values (about one in a thousand) needs the logarithms.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from .jit import helper, kernel
+from .philox import STEP, philox_blocks
+
+BATCH = 512
+TABLE = 256
+BLOCK = 4096
+_MARGIN = 1e-9
+
+
+@helper
+def _temperature(c, start, slope, step):  # type: ignore[no-untyped-def]
+    return c / math.log1p(start + slope * step)
+
+
+@helper
+def _probability(gain, temperature, scale, floor):  # type: ignore[no-untyped-def]
+    return (math.exp(gain / temperature) - floor) / scale
+
+
+@kernel
+def neurosa_steps(  # type: ignore[no-untyped-def]
+    indptr, indices, weights, spins, fields, best, journal, gains, counts, largest, timer, scale, floor, key, read, first, steps
+):
+    """Steps first, ..., first + steps - 1 of one read.
+
+    indptr (n+1,) int64, indices (2m,) uint32, weights (2m,) int32 or float64: the couplings, both directions.
+    spins (n,) int8, fields (n,) of the weights' kind: the state, kept up to date; fields = sum_j w_pj s_j + h_p.
+    best (n,) int8: the spins of the greatest gain so far. journal (n,) int32: spins flipped since.
+    gains (2,): total gain now and at best. counts (3,) int64: length of the journal (n + 1: overflown), spikes, synaptic events.
+    largest: bound on |gain| if it is an integer, else -1. timer (3,): c, k0 - 1, k. key: uint64.
+    """
+    n = spins.size
+    wide = np.uint64(n)
+    half = np.uint64(32)
+    one = np.uint64(1)
+    c, start, slope = timer[0], timer[1], timer[2]
+    log_scale, log_floor = math.log(scale + floor), math.log(floor)
+    words = np.empty((4, BATCH), np.uint32)
+    chosen = np.empty(BATCH, np.uint32)
+    draw = np.empty(BATCH, np.float64)
+    low = np.empty(TABLE, np.float64)
+    high = np.empty(TABLE, np.float64)
+    total, top = gains[0], gains[1]
+    length, spikes, events = counts[0], counts[1], counts[2]
+    base = 0
+    span = 0
+    table_end = first
+    done = first
+    sure, never = 0.0, 0.0
+    while done < first + steps:
+        # A batch ends where the counter's low word would wrap, so that its blocks are consecutive.
+        batch = min(BATCH, first + steps - done, 2**32 - done % 2**32)
+        philox_blocks(key, np.uint64(done % 2**32), np.uint64(done // 2**32), np.uint64(read), np.uint64(STEP), batch, words)
+        for b in range(batch):
+            w0, w1 = np.uint64(words[0, b]), np.uint64(words[1, b])
+            chosen[b] = (w1 * wide + ((w0 * wide) >> half)) >> half
+            draw[b] = (np.uint64(words[2, b]) * np.uint64(2097152) + (np.uint64(words[3, b]) >> np.uint64(11))) * 2.0**-53
+        if done >= table_end:
+            table_end = min(done + BLOCK, first + steps)
+            hot = _temperature(c, start, slope, done)
+            cold = _temperature(c, start, slope, table_end)
+            # |mu| <= these, and gains beyond them are decided without a draw.
+            never, sure = hot * log_floor * (1 + _MARGIN), hot * max(log_scale, 0.0) * (1 + _MARGIN)
+            span = 0
+            if largest >= 0 and max(sure, -never) < 2**30:
+                down = min(largest, int(-never) + 1)
+                up = min(largest, int(sure) + 1)
+                if down + up + 1 <= TABLE:
+                    base, span = down, down + up + 1
+                    for k in range(span):
+                        a = _probability(k - down, hot, scale, floor)
+                        z = _probability(k - down, cold, scale, floor)
+                        low[k] = min(a, z) * (1 - math.copysign(_MARGIN, min(a, z)))
+                        high[k] = max(a, z) * (1 + math.copysign(_MARGIN, max(a, z)))
+        for b in range(batch):
+            p = chosen[b]
+            s = spins[p]
+            gain = s * fields[p]
+            if span > 0:
+                k = np.int64(gain) + base
+                if k < 0:
+                    continue
+                if k < span:
+                    u = draw[b]
+                    if u >= high[k]:
+                        continue
+                    if u >= low[k] and not gain > _temperature(c, start, slope, done + b) * math.log(scale * u + floor):
+                        continue
+            else:
+                if gain <= never:
+                    continue
+                if gain <= sure and not gain > _temperature(c, start, slope, done + b) * math.log(scale * draw[b] + floor):
+                    continue
+            spikes += 1
+            total += gain
+            spins[p] = -s
+            if length < n:
+                journal[length] = p
+                length += 1
+            else:
+                length = n + 1
+            twice = weights.dtype.type(-2 * s)
+            e, end = np.uint64(indptr[p]), np.uint64(indptr[p + np.uint32(1)])
+            events += np.int64(end - e)
+            while e < end:
+                fields[indices[e]] += twice * weights[e]
+                e += one
+            if total > top:
+                top = total
+                if length > n:
+                    best[:] = spins
+                else:
+                    for k in range(length):
+                        best[journal[k]] = spins[journal[k]]
+                length = 0
+        done += batch
+    gains[0], gains[1] = total, top
+    counts[0], counts[1], counts[2] = length, spikes, events

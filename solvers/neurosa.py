@@ -1,0 +1,176 @@
+"""`neurosa`: the published neuromorphic annealer, one neuron a step.
+
+    p uniform;  gain = s_p (sum_j w_pj s_j + h_p);  spike iff gain > mu = T(n) ln(2.5 u + 1e-6);  T(n) = 0.3125 / ln(1 + (1 + 0.002 n)/8e4)
+
+Source: Chen et al., Nat. Commun. 16 (2025), doi 10.1038/s41467-025-58231-5; the constants are those of the authors' reference
+configuration. A test passes with probability min(1, max(0, 0.4 (exp(gain/T) - 1e-6))): neither Metropolis nor detailed balance.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError
+from ..fndam import FNTimer
+from ..fndam.timer import NEUROSA
+from ..problems.models import Model
+from ..result import Events, Spins
+from ..run import Report
+from .kernels.neurosa import neurosa_steps
+from .registry import solver
+from .system import SpinSystem, spin_system
+
+DEFAULT_STEPS = 100_000_000
+
+
+@dataclass(slots=True, kw_only=True)
+class State:
+    """R reads side by side.
+
+    spins, best (R, n) int8; fields (R, n); journal (R, n) int32: spins flipped since the best; totals (R, 2): gain now and at best, since
+    the start; values (R,): of the first states; counts (R, 3) int64: length of the journal, spikes, synaptic events; ``step`` of ``steps``.
+    """
+
+    spins: NDArray[np.int8]
+    best: NDArray[np.int8]
+    fields: NDArray[Any]
+    journal: NDArray[np.int32]
+    totals: NDArray[Any]
+    values: NDArray[Any]
+    counts: NDArray[np.int64]
+    key: int
+    step: int
+    steps: int
+
+
+@solver("neurosa")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NeuroSA:
+    """NeuroSA, faithful to the paper.
+
+    Gains are in units of the cut (Max-Cut), or of half the Ising energy.
+
+    Attributes
+    ----------
+    num_reads
+        Independent runs; 1.
+    num_steps
+        Neurons tested in a run; 1e8. The schedule does not depend on it.
+    num_sweeps
+        The same in sweeps of n steps; give one of the two.
+    scale, floor
+        Threshold mu = T ln(scale u + floor). 2.5 and 1e-6; a scale of 1 is Metropolis but for the floor.
+    k2, k0_minus_1, k1
+        The FN timer: T(n) = k2 / ln(1 + k0_minus_1 + k1 n), n in steps.
+    """
+
+    name: ClassVar[str] = "neurosa"
+
+    num_reads: int = 1
+    num_steps: int | None = None
+    num_sweeps: int | None = None
+    scale: float = 2.5
+    floor: float = 1e-6
+    k2: float = NEUROSA.k2
+    k0_minus_1: float = 1 / 8e4
+    k1: float = 0.002 / 8e4
+
+    def __post_init__(self) -> None:
+        if self.num_steps is not None and self.num_sweeps is not None:
+            raise InputError("give num_steps or num_sweeps, not both")
+        for what in ("num_reads", "num_steps", "num_sweeps"):
+            value = getattr(self, what)
+            if value is not None and not 1 <= value < 2**62:
+                raise InputError(f"{what} must be at least 1 (got {value})")
+        if not (0 < self.floor < 1 and 0 < self.scale < math.inf):
+            raise InputError("scale must be positive, and floor between 0 and 1")
+        self.timer()
+
+    def timer(self) -> FNTimer:
+        """The FN cell that cools the threshold."""
+        return FNTimer.from_constants(k2=self.k2, k0_minus_1=self.k0_minus_1, k1=self.k1)
+
+    def settings(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def prepare(self, problem: Model) -> SpinSystem:
+        return spin_system(problem, coloured=False)
+
+    def memory(self, problem: Model, *, open_ended: bool, threads: int) -> int:
+        return 120 * problem.m + 60 * problem.n + self.num_reads * problem.n * 14
+
+    def warm_up(self, system: SpinSystem) -> None:
+        state = self._state(system, 1, np.ones((1, 1), np.int8), 0, 0)
+        kind = system.weights.dtype
+        one = np.zeros(2, np.int64), np.zeros(0, np.uint32), np.zeros(0, kind)
+        self._steps(one, state, 0, 0, system, 0)
+
+    def init(self, system: SpinSystem, key: int, *, open_ended: bool, threads: int, initial: Spins | None) -> State:
+        n = system.n
+        steps = self.num_sweeps * n if self.num_sweeps is not None else self.num_steps or DEFAULT_STEPS
+        first = np.ones((1, n), np.int8) if initial is None else initial
+        spins = np.ascontiguousarray(first[np.arange(self.num_reads) % first.shape[0]])
+        state = self._state(system, n, spins, key, steps)
+        for r in range(self.num_reads):
+            state.fields[r] = system.local_fields(spins[r])
+            state.values[r] = system.value(spins[r])
+        return state
+
+    def _state(self, system: SpinSystem, n: int, spins: Spins, key: int, steps: int) -> State:
+        reads = spins.shape[0]
+        total = np.int64 if system.integral else np.float64
+        return State(
+            spins=spins,
+            best=spins.copy(),
+            fields=np.zeros((reads, n), system.weights.dtype),
+            journal=np.zeros((reads, n), np.int32),
+            totals=np.zeros((reads, 2), total),
+            values=np.zeros(reads, total),
+            counts=np.zeros((reads, 3), np.int64),
+            key=key,
+            step=0,
+            steps=steps,
+        )
+
+    def load_state(self, arrays: Mapping[str, Any]) -> State:
+        return State(**arrays)
+
+    def _steps(
+        self, rows: tuple[NDArray[Any], NDArray[Any], NDArray[Any]], state: State, r: int, count: int, system: SpinSystem, step: int
+    ) -> None:
+        neurosa_steps(
+            *rows, state.spins[r], state.fields[r], state.best[r], state.journal[r], state.totals[r], state.counts[r],
+            int(system.largest) if system.integral else -1,
+            np.array([self.k2 / system.unit, self.k0_minus_1, self.k1]), self.scale, self.floor, np.uint64(state.key), r, step, count,
+        )  # fmt: skip
+
+    def advance(self, system: SpinSystem, state: State, budget: int, run: Callable[..., Any]) -> None:
+        """`budget` steps of every read."""
+        count = min(budget, state.steps - state.step)
+        rows = system.indptr, system.indices, system.weights
+        run(lambda r: self._steps(rows, state, r, count, system, state.step), self.num_reads)
+        state.step += count
+
+    def report(self, system: SpinSystem, state: State) -> Report:
+        tests = state.step * self.num_reads
+        return Report(
+            values=state.values + 2 * state.totals[:, 1],
+            spins=lambda r: state.best[r].copy(),
+            round_over=state.step == state.steps,
+            finished=state.step == state.steps,
+            events=Events(
+                spin_tests=tests,
+                spikes=int(state.counts[:, 1].sum()),
+                synaptic_events=int(state.counts[:, 2].sum()),
+                threshold_draws=tests,
+            ),
+            sweeps=state.step / system.n,
+            temperature=float(self.timer().voltage(state.step)),
+            fraction=state.step / state.steps,
+        )

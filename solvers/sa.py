@@ -1,0 +1,246 @@
+"""`sa`: simulated annealing by sweeps, the classic baseline.
+
+    for each sweep t, for each spin i:  flip i with probability min(1, exp(-dE/T(t))),   dE = 2 s_i (sum_j J_ij s_j + h_i)
+
+Source: Kirkpatrick, Gelatt, Vecchi, Science 220 (1983) 671. Spins are visited colour by colour (`kernels.sweep`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError
+from ..fndam import FNTimer
+from ..problems.models import Model
+from ..result import Events, Spins
+from ..run import Report
+from .kernels.sweep import TABLE, anneal
+from .registry import solver
+from .start import first_states
+from .system import SpinSystem, spin_system
+
+Schedule = Literal["geometric", "linear", "fn"]
+Rule = Literal["metropolis", "heat-bath"]
+
+DEFAULT_READS = 32
+DEFAULT_SWEEPS = 1000
+_EXP_RANGE = 22.2
+_REFRESH = 1024
+QUENCH = 5
+
+
+@dataclass(slots=True, kw_only=True)
+class State:
+    """R chains in the kernels' order of spins.
+
+    spins, best (R, n) int8; fields (R, n); values (R, 2): now and at best; counts (R, 2): flips and synaptic events, over all rounds.
+    ``sweep`` of ``sweeps`` in round ``round``; ``past``: sweeps of earlier rounds.
+    """
+
+    spins: NDArray[np.int8]
+    best: NDArray[np.int8]
+    fields: NDArray[Any]
+    values: NDArray[Any]
+    counts: NDArray[np.int64]
+    key: int
+    open_ended: bool
+    round: int = 0
+    sweep: int = 0
+    sweeps: int = 0
+    past: int = 0
+
+
+@solver("sa")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimulatedAnnealing:
+    """Simulated annealing: single-spin Metropolis sweeps under a falling temperature.
+
+    Attributes
+    ----------
+    num_reads
+        Independent anneals side by side; 32, or with a time limit one a thread.
+    num_sweeps
+        Sweeps of one anneal. Default 1000; with a time limit or a target alone, anneals follow one another with sweeps growing from 1000
+        by half each time.
+    beta_range
+        (hot, cold) inverse temperatures, in units of 1/energy of the Ising form. Default: from the local fields' spread, rms:
+        T = 2 max(0.7 u, 0.7 rms) to 2 max(0.2 u, 0.09 rms), u the greatest common unit of the weights (0 for real weights).
+    schedule
+        "geometric", "linear" (in T), or "fn": the Fowler-Nordheim timer.
+    kappa
+        The timer's knob: small is linear in beta, large a plunge and a 1/log tail.
+    rule
+        "metropolis", or "heat-bath" for sampling at a fixed temperature: with a fixed order of spins, Metropolis takes every
+        zero-gain flip, and two uncoupled spins would then see two of their four states only.
+    """
+
+    name: ClassVar[str] = "sa"
+
+    num_reads: int | None = None
+    num_sweeps: int | None = None
+    beta_range: tuple[float, float] | None = None
+    schedule: Schedule = "geometric"
+    kappa: float = 0.1
+    rule: Rule = "metropolis"
+
+    def __post_init__(self) -> None:
+        for what in ("num_reads", "num_sweeps"):
+            value = getattr(self, what)
+            if value is not None and not 1 <= value < 2**32:
+                raise InputError(f"{what} must be at least 1 (got {value})")
+        if self.schedule not in ("geometric", "linear", "fn"):
+            raise InputError(f"unknown schedule {self.schedule!r}; there are: geometric, linear, fn")
+        if self.rule not in ("metropolis", "heat-bath"):
+            raise InputError(f"unknown rule {self.rule!r}; there are: metropolis, heat-bath")
+        if not 0 < self.kappa < math.inf:
+            raise InputError(f"kappa must be positive (got {self.kappa})")
+        if self.beta_range is not None:
+            hot, cold = (float(b) for b in self.beta_range)
+            if not 0 < hot <= cold < math.inf:
+                raise InputError(f"beta_range must be (hot, cold) with 0 < hot <= cold (got {self.beta_range})")
+            object.__setattr__(self, "beta_range", (hot, cold))
+
+    def settings(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def prepare(self, problem: Model) -> SpinSystem:
+        return spin_system(problem, coloured=True)
+
+    def memory(self, problem: Model, *, open_ended: bool, threads: int) -> int:
+        reads = self.num_reads or (threads if open_ended else DEFAULT_READS)
+        return 120 * problem.m + 60 * problem.n + reads * problem.n * 10
+
+    def warm_up(self, system: SpinSystem) -> None:
+        kind = system.weights.dtype
+        one = np.ones((1, 1), np.int8)
+        nothing = np.zeros(0, np.float64)
+        anneal(
+            np.zeros(2, np.int64), np.zeros(0, np.uint32), np.zeros(0, kind), np.array([0, 1]), nothing, False, 0, one[0], np.zeros(1, kind),
+            one[0].copy(), np.zeros(2, _total_kind(system)), np.zeros(2, np.int64), np.uint64(0), 0, 0,
+        )  # fmt: skip
+        first_states(1, 1, 0, 0)
+
+    def range(self, system: SpinSystem) -> tuple[float, float]:
+        """Hot and cold temperature, in units of the Ising energy."""
+        if self.beta_range is not None:
+            return 1 / self.beta_range[0], 1 / self.beta_range[1]
+        floor = 1.0 if system.integral else 0.0
+        scale = 2 * system.unit
+        return scale * (max(0.7 * floor, 0.7 * system.rms) or 1.0), scale * (max(0.2 * floor, 0.09 * system.rms) or 0.1)
+
+    def temperatures(self, system: SpinSystem, sweeps: int, first: int, last: int) -> NDArray[np.float64]:
+        """T of sweeps first to last - 1 of an anneal, in units of the Ising energy: (last - first,).
+
+        Rounded to float32, so that the last digits of a platform's logarithm do not reach the chain. The last few are 0: a quench.
+        """
+        hot, cold = self.range(system)
+        k = np.arange(first, last)
+        if hot == cold:
+            return np.full(k.size, np.float32(hot), np.float64)
+        quench = min(QUENCH, sweeps // 20)
+        x = np.minimum(k / max(sweeps - quench - 1, 1), 1.0)
+        if self.schedule == "linear":
+            t = hot + (cold - hot) * x
+        elif self.schedule == "geometric":
+            t = hot * (cold / hot) ** x
+        else:
+            t = FNTimer.between(hot, cold, self.kappa).voltage(x)
+        return np.where(k < sweeps - quench, t.astype(np.float32), 0.0)
+
+    def init(self, system: SpinSystem, key: int, *, open_ended: bool, threads: int, initial: Spins | None) -> State:
+        reads = self.num_reads or (threads if open_ended else DEFAULT_READS)
+        shape = (reads, system.n)
+        state = State(
+            spins=np.empty(shape, np.int8),
+            best=np.empty(shape, np.int8),
+            fields=np.empty(shape, system.weights.dtype),
+            values=np.zeros((reads, 2), _total_kind(system)),
+            counts=np.zeros((reads, 2), np.int64),
+            key=key,
+            open_ended=open_ended,
+        )
+        self._begin(system, state, None if initial is None else system.inwards(initial))
+        return state
+
+    def load_state(self, arrays: Mapping[str, Any]) -> State:
+        return State(**arrays)
+
+    def _begin(self, system: SpinSystem, state: State, initial: Spins | None) -> None:
+        """New chains: from the given states (k, n) in turn, else random."""
+        reads = state.spins.shape[0]
+        if initial is not None:
+            state.spins[:] = initial[np.arange(reads) % initial.shape[0]]
+        else:
+            state.spins[:] = first_states(reads, system.n, state.key, state.round)
+        state.best[:] = state.spins
+        for r in range(reads):
+            state.fields[r] = system.local_fields(state.spins[r])
+            state.values[r] = system.value(state.spins[r])
+        if self.num_sweeps is not None:
+            state.sweeps = self.num_sweeps
+        elif state.open_ended:
+            state.sweeps = int(DEFAULT_SWEEPS * 1.5 ** min(state.round, 25))
+        else:
+            state.sweeps = DEFAULT_SWEEPS
+        state.sweep = 0
+
+    def advance(self, system: SpinSystem, state: State, budget: int, run: Callable[..., Any]) -> None:
+        """About `budget` spin tests of every read: whole sweeps, at least one, within the round."""
+        if state.sweep == state.sweeps:
+            state.past += state.sweeps
+            state.round += 1
+            self._begin(system, state, None)
+        first = state.sweep
+        last = min(state.sweeps, first + max(1, budget // system.n))
+        if not system.integral:
+            # Running sums of real numbers drift: they are taken afresh at fixed sweeps, whatever the chunks.
+            last = min(last, (first // _REFRESH + 1) * _REFRESH)
+        t = self.temperatures(system, state.sweeps, first, last)
+        slopes = 2 * system.unit / np.maximum(t, 1e-30 * system.unit)
+        reach = -1
+        if system.integral:
+            wide = math.ceil(_EXP_RANGE / float(slopes.min()))
+            reach = int(min(system.largest, wide))
+        if reach > TABLE:
+            reach = -1
+        reads = state.spins.shape[0]
+
+        def one(r: int) -> None:
+            if not system.integral and first % _REFRESH == 0 and first:
+                state.fields[r] = system.local_fields(state.spins[r])
+                state.values[r, 0] = system.value(state.spins[r])
+            anneal(
+                system.indptr, system.indices, system.weights, system.segments, slopes, self.rule == "heat-bath", reach,
+                state.spins[r], state.fields[r], state.best[r], state.values[r], state.counts[r],
+                np.uint64(state.key), (state.round * reads + r) % 2**32, first,
+            )  # fmt: skip
+
+        run(one, reads)
+        state.sweep = last
+
+    def report(self, system: SpinSystem, state: State) -> Report:
+        tests = (state.past + state.sweep) * state.spins.size
+        flips, synaptic = (int(x) for x in state.counts.sum(axis=0))
+        over = state.sweep == state.sweeps
+        now = min(state.sweep, state.sweeps - 1)
+        t = self.temperatures(system, state.sweeps, now, now + 1)[0]
+        return Report(
+            values=state.values[:, 1],
+            spins=lambda r: system.outwards(state.best[r]),
+            round_over=over,
+            finished=over and not state.open_ended,
+            events=Events(spin_tests=tests, spikes=flips, synaptic_events=synaptic, threshold_draws=tests),
+            sweeps=state.past + state.sweep,
+            temperature=float(t),
+            fraction=None if state.open_ended else state.sweep / state.sweeps,
+        )
+
+
+def _total_kind(system: SpinSystem) -> type[np.int64] | type[np.float64]:
+    return np.int64 if system.integral else np.float64

@@ -1,0 +1,201 @@
+"""`solve`: load, choose the solver, run the driver."""
+
+from __future__ import annotations
+
+import os
+import platform
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import fields
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+import numba
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..checkpoint import Checkpoint
+from ..errors import InputError
+from ..problems.load import load
+from ..problems.models import Model
+from ..result import Number, Result, Spins
+from ..run import Progress, check_memory, drive
+from . import registry
+
+DEFAULT_SOLVER = "sa"
+
+
+def solve(
+    problem: Any,
+    solver: str | None = None,
+    *,
+    time_limit: float | None = None,
+    num_sweeps: int | None = None,
+    num_reads: int | None = None,
+    target: Number | None = None,
+    seed: int | None = None,
+    backend: Literal["auto", "cpu"] = "auto",
+    threads: int | None = None,
+    initial_states: ArrayLike | None = None,
+    max_memory: int | None = None,
+    callback: Callable[[Progress], Any] | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    resume: str | os.PathLike[str] | None = None,
+    **settings: Any,
+) -> Result:
+    """Solve an Ising, QUBO or Max-Cut problem.
+
+    Parameters
+    ----------
+    problem
+        A `Model`, or anything that `fnanneal.load` takes.
+    solver
+        Its name (`fnanneal.solvers.names`); "sa" by default.
+    time_limit
+        Seconds, from the first spin test, compiling and loading apart.
+    num_sweeps, num_reads
+        Sweeps of one lane; independent reads. With neither these nor a limit, each solver's default budget.
+    target
+        Stop as soon as the objective is at least this good.
+    seed
+        In [0, 2**64); drawn, and given in the result, if None.
+    backend
+        "cpu", or "auto", which is the CPU in this version.
+    threads
+        Default: the processors that this process may use. The result depends on them only in a run that a limit stops.
+    initial_states : (n,) or (k, n)
+        First states of the reads, in turn; +1/-1 or 0/1.
+    max_memory
+        Bytes that the solve may take; default 90 % of the memory that is free.
+    callback
+        Called about 30 times a second with a `Progress`; a true return value stops the solve.
+    checkpoint
+        A file to which the run is saved every second.
+    resume
+        A checkpoint to go on from: it ends in the same spins as a run that was never stopped. Solver, seed and settings come from it.
+    settings
+        The solver's own (see its class).
+
+    Returns
+    -------
+    Result
+
+    Raises
+    ------
+    InputError
+        For anything that cannot be used as given; a `ValueError` of one line.
+
+    Notes
+    -----
+    Ctrl-C ends the run and returns the best so far, with status "interrupted".
+    """
+    started = time.perf_counter()
+    loaded = not isinstance(problem, Model)
+    model: Model = load(problem) if loaded else problem
+    load_s = time.perf_counter() - started if loaded else None
+    if backend not in ("auto", "cpu"):
+        raise InputError(f"unknown backend {backend!r}: this version has cpu")
+    if time_limit is not None and not 0 < time_limit < float("inf"):
+        raise InputError(f"time_limit must be positive and finite (got {time_limit})")
+    if target is not None and target != target:
+        raise InputError("target is not a number")
+    threads = _threads(threads)
+    saved = None if resume is None else Checkpoint.read(Path(resume))
+    if saved is not None:
+        _same("problem", saved.problem, model.sha256(), resume)
+        solver = _same("solver", saved.solver, solver, resume)
+        seed = _same("seed", saved.seed, seed, resume)
+        for key, value in {"num_sweeps": num_sweeps, "num_reads": num_reads, **settings}.items():
+            _same(key, saved.settings.get(key), value, resume)
+        settings = {k: tuple(v) if isinstance(v, list) else v for k, v in saved.settings.items()}
+        if initial_states is not None:
+            raise InputError("initial_states cannot be given with resume")
+    else:
+        settings |= {k: v for k, v in (("num_sweeps", num_sweeps), ("num_reads", num_reads)) if v is not None}
+    seed = secrets.randbits(32) if seed is None else _seed(seed)
+    chosen = _build(registry.get(solver or DEFAULT_SOLVER), settings)
+    limited = time_limit is not None or target is not None
+    open_ended = saved.open_ended if saved else limited and settings.get("num_sweeps") is None
+    check_memory(chosen.memory(model, open_ended=open_ended, threads=threads), max_memory)
+    return drive(
+        model,
+        chosen,
+        seed=seed,
+        time_limit=time_limit,
+        target=target,
+        open_ended=open_ended,
+        threads=threads,
+        callback=callback,
+        checkpoint=None if checkpoint is None else Path(checkpoint),
+        resume=saved,
+        initial=None if initial_states is None else _initial(model, initial_states),
+        load_s=load_s,
+        versions=versions(),
+    )
+
+
+def versions() -> dict[str, str]:
+    """What a result depends on."""
+    return {
+        "fnanneal": version("fnanneal"),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "numba": numba.__version__,
+    }
+
+
+def available_threads() -> int:
+    """Processors that affinity and the control group allow."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        if quota != "max":
+            count = min(count, max(1, int(quota) // int(period)))
+    except (OSError, ValueError):
+        pass
+    return count
+
+
+def _threads(given: int | None) -> int:
+    if given is None:
+        return available_threads()
+    if not 1 <= given <= 1024:
+        raise InputError(f"threads must be from 1 to 1024 (got {given})")
+    return given
+
+
+def _seed(given: Any) -> int:
+    if isinstance(given, bool) or not isinstance(given, int | np.integer) or not 0 <= int(given) < 2**64:
+        raise InputError(f"seed must be an integer in [0, 2**64) (got {given})")
+    return int(given)
+
+
+def _same(what: str, saved: Any, given: Any, where: Any) -> Any:
+    """The checkpoint's value; refuses another one."""
+    if given is not None and given != saved and list(np.atleast_1d(given)) != saved:
+        raise InputError(f"{where} was made with another {what}: resume it with the same, or leave it out")
+    return saved
+
+
+def _build(cls: Any, settings: dict[str, Any]) -> Any:
+    known = [f.name for f in fields(cls)]
+    for key in settings:
+        if key not in known:
+            there = f"its settings are {', '.join(known)}" if known else "it has no settings"
+            raise InputError(f"{cls.name} takes no {key}; {there}")
+    try:
+        return cls(**settings)
+    except TypeError as e:
+        raise InputError(f"{cls.name}: {e}") from e
+
+
+def _initial(model: Model, states: ArrayLike) -> Spins:
+    try:
+        a = np.atleast_2d(np.asarray(states))
+    except ValueError as e:
+        raise InputError("initial_states must be (n,) or (k, n) numbers") from e
+    if a.ndim != 2 or not a.shape[0]:
+        raise InputError(f"initial_states of shape {a.shape}: give (n,) or (k, n)")
+    return np.array([model.spins(row) for row in a])

@@ -1,0 +1,184 @@
+"""`SpinSystem`: a problem in the one form that every kernel reads.
+
+    energy = constant - unit * value,   value(s) = -(sum_{i<j} w_ij s_i s_j + sum_i h_i s_i)
+    gain of flipping i = s_i (sum_j w_ij s_j + h_i):  value rises by 2 gain, the energy falls by 2 unit gain, the cut rises by unit gain
+
+Integers stay integers: a QUBO's quarter-integer couplings become integers with unit 1/4.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError
+from ..problems.couplings import Weights
+from ..problems.models import Model
+from ..result import Spins
+from .kernels.colour import greedy_colours
+from .kernels.sweep import SPAN
+
+_INT32_GAIN = 2**29
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SpinSystem:
+    """Compressed rows in the kernels' own order of the spins.
+
+    Attributes
+    ----------
+    indptr : (n+1,) int64
+    indices : (2m,) uint32
+    weights : (2m,) int32 or float64
+        int32 where all is integer and no gain can leave 2**29, so that no sum overflows; else float64.
+    fields : (n,) of the same kind
+    unit
+        Energy of one unit of weight.
+    order : (n,) int64 or None
+        order[k] is the problem's number of the kernels' spin k; None: the same.
+    segments : (k,) int64
+        Bounds of runs of spins of one colour, none straddling a multiple of `SPAN`.
+    largest
+        Bound on |gain|: the largest sum of a row's magnitudes.
+    rms
+        Root mean square over the spins of their row's norm: the scale of the local fields of random spins.
+    """
+
+    indptr: NDArray[np.int64]
+    indices: NDArray[np.uint32]
+    weights: NDArray[Any]
+    fields: NDArray[Any]
+    unit: float
+    order: NDArray[np.int64] | None
+    segments: NDArray[np.int64]
+    largest: float
+    rms: float
+
+    @property
+    def n(self) -> int:
+        """Number of spins."""
+        return int(self.fields.size)
+
+    @property
+    def integral(self) -> bool:
+        """Whether the kernels compute in integers."""
+        return bool(self.weights.dtype == np.int32)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the arrays."""
+        arrays = (self.indptr, self.indices, self.weights, self.fields, self.segments)
+        return sum(a.nbytes for a in arrays) + (0 if self.order is None else self.order.nbytes)
+
+    def inwards(self, spins: Spins) -> Spins:
+        """Spins (..., n) from the problem's order to the kernels'."""
+        return np.ascontiguousarray(spins if self.order is None else spins[..., self.order])
+
+    def outwards(self, spins: Spins) -> Spins:
+        """Spins (..., n) from the kernels' order to the problem's."""
+        if self.order is None:
+            return spins.copy()
+        out = np.empty_like(spins)
+        out[..., self.order] = spins
+        return out
+
+    def local_fields(self, spins: Spins) -> NDArray[Any]:
+        """sum_j w_ij s_j + h_i of spins (n,), in the kernels' order: (n,)."""
+        product = self.weights * spins[self.indices]
+        # reduceat would give an empty row its successor's first term; the running sum knows empty rows.
+        sums = np.zeros(product.size + 1, np.int64 if self.integral else np.float64)
+        np.cumsum(product, out=sums[1:])
+        return (sums[self.indptr[1:]] - sums[self.indptr[:-1]] + self.fields).astype(self.fields.dtype)
+
+    def value(self, spins: Spins) -> int | float:
+        """value(s) of the module's docstring, of spins (n,) in the kernels' order."""
+        both = spins * (self.local_fields(spins).astype(np.int64 if self.integral else np.float64) + self.fields)
+        total = both.sum()
+        return -int(total) // 2 if self.integral else -float(total) / 2
+
+
+def _integers(couplings: Weights, fields: Weights) -> tuple[Weights, Weights, float]:
+    """Both as integers with their unit where a factor of 1, 2 or 4 makes them so; else as floats."""
+    for factor in (1, 2, 4):
+        scaled = [a * factor for a in (couplings, fields)]
+        if all(a.dtype == np.int64 or bool(np.all(a == np.rint(a))) for a in scaled) and all(
+            float(np.abs(a).max(initial=0)) < 2**53 for a in scaled
+        ):
+            return scaled[0].astype(np.int64), scaled[1].astype(np.int64), 1 / factor
+    return couplings.astype(np.float64), fields.astype(np.float64), 1.0
+
+
+def spin_system(problem: Model, *, coloured: bool) -> SpinSystem:
+    """The kernels' form of a problem.
+
+    Parameters
+    ----------
+    problem
+        Any model; a Max-Cut problem as the Ising problem with J = w.
+    coloured
+        Whether to number the spins colour by colour, as the sweeping kernels ask.
+
+    Raises
+    ------
+    InputError
+        Where the problem has numbers beyond 2**53 that a float64 cannot hold.
+    """
+    ising = problem.to_ising()
+    couplings, fields, unit = _integers(ising.couplings.weights, ising.fields)
+    if couplings.dtype == np.float64 and any(a.dtype == np.int64 for a in (ising.couplings.weights, ising.fields)):
+        largest_int = max(
+            (int(np.abs(a).max(initial=0)) for a in (ising.couplings.weights, ising.fields) if a.dtype == np.int64), default=0
+        )
+        if largest_int >= 2**53:
+            raise InputError("weights too large: keep them below 2**53")
+    indptr, indices, weights = ising.couplings.replace_weights(couplings).csr()
+    n = ising.n
+    order = None
+    segments = np.array([0, n], np.int64)
+    unsigned = indices.view(np.uint32)
+    if coloured:
+        degree = np.diff(indptr)
+        colours = greedy_colours(indptr, unsigned, np.argsort(-degree, kind="stable").astype(np.uint32))
+        order = np.argsort(colours, kind="stable")
+        indptr, unsigned, weights = _permuted(indptr, unsigned, weights, order)
+        fields = fields[order]
+        bounds = np.cumsum(np.bincount(colours))
+        segments = np.unique(np.concatenate([[0], bounds, np.arange(0, n, SPAN), [n]])).astype(np.int64)
+    magnitude = np.abs(weights.astype(np.float64))
+    sums = np.concatenate([[0.0], np.cumsum(magnitude)])
+    row = sums[indptr[1:]] - sums[indptr[:-1]] + np.abs(fields)
+    squares = np.concatenate([[0.0], np.cumsum(magnitude**2)])
+    largest = float(row.max())
+    kind: type[np.int32] | type[np.float64] = np.float64
+    if couplings.dtype == np.int64:
+        if largest < _INT32_GAIN:
+            kind = np.int32
+        elif largest >= 2**53:
+            raise InputError("weights too large: a vertex's weights must add up to less than 2**53")
+    return SpinSystem(
+        indptr=indptr,
+        indices=unsigned,
+        weights=weights.astype(kind),
+        fields=fields.astype(kind),
+        unit=unit,
+        order=order,
+        segments=segments,
+        largest=largest,
+        rms=float(np.sqrt((squares[-1] + float((fields.astype(np.float64) ** 2).sum())) / n)),
+    )
+
+
+def _permuted(
+    indptr: NDArray[np.int64], indices: NDArray[np.uint32], weights: Weights, order: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.uint32], Weights]:
+    """Rows and columns renumbered: new spin k is old spin order[k]."""
+    place = np.empty(order.size, np.uint32)
+    place[order] = np.arange(order.size, dtype=np.uint32)
+    degree = np.diff(indptr)[order]
+    out = np.zeros(order.size + 1, np.int64)
+    np.cumsum(degree, out=out[1:])
+    entries = np.repeat(indptr[:-1][order] - out[:-1], degree) + np.arange(int(out[-1]))
+    return out, place[indices[entries]], weights[entries]
