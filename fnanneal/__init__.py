@@ -1,1 +1,64 @@
-"""fnanneal."""
+"""Neuromorphic optimisation with Fowler-Nordheim annealing: Ising, QUBO and Max-Cut.
+
+This module is the list of what is public. Names are imported at first use, so that ``import fnanneal`` costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from . import fndam as fndam
+    from . import problems as problems
+    from . import solvers as solvers
+    from .errors import FormatError as FormatError
+    from .errors import InputError as InputError
+    from .errors import ProblemWarning as ProblemWarning
+    from .problems.load import load as load
+    from .problems.models import QUBO as QUBO
+    from .problems.models import Ising as Ising
+    from .problems.models import MaxCut as MaxCut
+    from .result import BestKnown as BestKnown
+    from .result import Events as Events
+    from .result import Result as Result
+    from .result import Status as Status
+    from .run import Progress as Progress
+    from .solvers.solve import solve as solve
+
+_WHERE = {
+    "BestKnown": ".result",
+    "Events": ".result",
+    "FormatError": ".errors",
+    "InputError": ".errors",
+    "Ising": ".problems.models",
+    "MaxCut": ".problems.models",
+    "ProblemWarning": ".errors",
+    "Progress": ".run",
+    "QUBO": ".problems.models",
+    "Result": ".result",
+    "Status": ".result",
+    "load": ".problems.load",
+    "solve": ".solvers.solve",
+}
+_MODULES = ("fndam", "problems", "solvers")
+
+__all__ = [  # noqa: RUF022 (by what they are)
+    "load", "solve",
+    "Ising", "MaxCut", "QUBO",
+    "BestKnown", "Events", "Progress", "Result", "Status",
+    "FormatError", "InputError", "ProblemWarning",
+    "fndam", "problems", "solvers",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name in _WHERE:
+        return getattr(import_module(_WHERE[name], __name__), name)
+    if name in _MODULES:
+        return import_module(f".{name}", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

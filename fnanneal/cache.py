@@ -90,9 +90,8 @@ def clear() -> int:
     OSError
         Where an entry cannot be removed.
     """
-    top = cache_dir()
     freed = 0
-    for entry in sorted(top.glob(f"*/*{SUFFIX}")):
+    for entry in sorted(cache_dir().glob(f"*/*{SUFFIX}")):
         if entry.is_symlink() or not entry.is_file():
             continue
         size = entry.stat().st_size
@@ -100,6 +99,4 @@ def clear() -> int:
         freed += size
         with suppress(OSError):
             entry.parent.rmdir()
-    with suppress(OSError):
-        top.rmdir()
     return freed

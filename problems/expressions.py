@@ -112,6 +112,8 @@ def parse_call(text: str) -> tuple[str, list[Any], dict[str, Any]]:
     for k in body.keywords:
         if k.arg is None:
             raise InputError(f"{name}: arguments must be written out, not as **...")
+        if k.arg in keywords:
+            raise InputError(f"{name}: argument {k.arg} is given twice")
         keywords[k.arg] = _literal(k.value, f"argument {k.arg} of {name}")
     return name, arguments, keywords
 

@@ -34,7 +34,7 @@ def integer(value: Any, what: str, low: int) -> int:
 
 def real(value: Any, what: str, low: float) -> float:
     """An argument that must be a finite number, at least ``low``; InputError names it if it is not."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not (math.isfinite(value) and value >= low):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= 1e308:
         raise InputError(f"{what} must be a finite number, at least {low:g}, not {value!r:.40}")
     return float(value)
 

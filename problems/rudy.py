@@ -10,6 +10,7 @@ v > u): output, random weights and all operators go by it, and nothing else of t
 
 from __future__ import annotations
 
+import math
 import re
 from array import array
 from collections.abc import Callable, Iterator
@@ -95,13 +96,12 @@ class Flip:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Graph:
-    """Distinct pairs in the order of the output, (m,) each, and whether this is rudy's edge order."""
+    """Distinct pairs in the order of the output, (m,) each."""
 
     n: int
     rows: Ends
     cols: Ends
     weights: Ints
-    ordered: bool = True
 
 
 def _ordered(n: int, u: NDArray[Any], v: NDArray[Any], weights: Ints | None = None) -> _Graph:
@@ -121,7 +121,7 @@ def _rnd_graph(n: int, density: Fraction, seed: int) -> _Graph:
     check_size(n, 0, "rudy: -rnd_graph")
     _percentage(density, "density")
     pairs = n * (n - 1) // 2
-    m = (n * (n - 1) * density / 200 + Fraction(1, 2)).__floor__()
+    m = math.floor(n * (n - 1) * density / 200 + Fraction(1, 2))
     check_size(n, m, "rudy: -rnd_graph")
     flip = Flip(seed)
     table = np.zeros(n * n, bool) if n * n <= min(_BITMAP, 64 * m) else None
@@ -164,7 +164,7 @@ def _planar(n: int, density: Fraction, seed: int) -> _Graph:
     u = np.array(ends, np.int64)
     v = np.concatenate([[1, 2, 2], np.repeat(np.arange(3, n), 3)])
     kept = array("i", range(u.size))
-    limit = (density * 3 * (n - 2) / 100).__floor__()
+    limit = math.floor(density * 3 * (n - 2) / 100)
     while len(kept) > limit:
         e = unif(len(kept))
         last = kept.pop()
@@ -179,7 +179,7 @@ def _sides(what: str, *sides: int) -> None:
         raise InputError(
             f"rudy: {what} needs sides of at least 3 (shorter ones make loops or double edges), not {min(sides)}"
         )
-    n = int(np.prod(np.array(sides, object)))
+    n = math.prod(sides)
     check_size(n, len(sides) * n, f"rudy: {what}")
 
 
@@ -200,16 +200,16 @@ def _clique(n: int) -> _Graph:
     return _Graph(n=n, rows=rows, cols=cols, weights=(cols - rows).astype(np.int64))
 
 
-def _spinglass(what: str, layers: int, rows: int, cols: int, percent: Fraction, seed: int) -> _Graph:
+def _spinglass(rows: int, cols: int, layers: int, stacked: bool, percent: Fraction, seed: int) -> _Graph:
     _percentage(percent, "share of negative weights")
     n = rows * cols * layers
     k = np.arange(n, dtype=np.int32).reshape(layers, rows * cols)
     grid = k.reshape(layers, rows, cols)
     heads = [np.roll(grid, -1, axis=2).reshape(k.shape), np.roll(grid, -1, axis=1).reshape(k.shape)]
-    if what == "-spinglass3pm":
+    if stacked:
         heads.append(np.roll(k, -1, axis=0))
     m = len(heads) * n
-    negative = (m * percent / 100).__floor__()
+    negative = math.floor(m * percent / 100)
     signs = bytearray(negative) + bytearray(b"\2") * (m - negative)
     unif = Flip(seed).unif
     for j in range(m - 1, 0, -1):
@@ -217,17 +217,17 @@ def _spinglass(what: str, layers: int, rows: int, cols: int, percent: Fraction, 
         signs[i], signs[j] = signs[j], signs[i]
     weights = np.frombuffer(signs, np.uint8).astype(np.int64) - 1
     u = np.concatenate([k] * len(heads), axis=1).ravel()
-    return _Graph(n=n, rows=u, cols=np.concatenate(heads, axis=1).ravel(), weights=weights, ordered=False)
+    return _Graph(n=n, rows=u, cols=np.concatenate(heads, axis=1).ravel(), weights=weights)
 
 
 def _spinglass2(rows: int, cols: int, percent: Fraction, seed: int) -> _Graph:
     _sides("-spinglass2pm", rows, cols)
-    return _spinglass("-spinglass2pm", 1, rows, cols, percent, seed)
+    return _spinglass(rows, cols, 1, False, percent, seed)
 
 
 def _spinglass3(rows: int, cols: int, layers: int, percent: Fraction, seed: int) -> _Graph:
     _sides("-spinglass3pm", rows, cols, layers)
-    return _spinglass("-spinglass3pm", layers, rows, cols, percent, seed)
+    return _spinglass(rows, cols, layers, True, percent, seed)
 
 
 def _reweighted(g: _Graph, change: Callable[[Any], Any]) -> _Graph:

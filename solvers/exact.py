@@ -1,7 +1,6 @@
-"""`exact`: every assignment, in Gray-code order, up to 30 spins.
+"""`exact`: every assignment, in Gray-code order, up to 30 spins (the order is `kernels.exact`'s).
 
-Assignment i is the code i ^ (i >> 1), which differs from the one before in one bit; so a step costs one flip and one row of fields. Without
-external fields, an assignment and its negation are equal: the last spin stays up.
+Without external fields an assignment and its negation are equal: the last spin stays up.
 """
 
 from __future__ import annotations
@@ -17,17 +16,18 @@ from ..errors import InputError
 from ..problems.models import Model
 from ..result import Events, Spins
 from ..run import Report
-from .kernels.exact import WIDTH, enumerate_codes
+from .kernels.exact import LOW, enumerate_codes
 from .registry import solver
 from .system import SpinSystem, spin_system
 
 LARGEST = 30
 KEPT = 1000
+PARTS = 8
 
 
 @dataclass(slots=True, kw_only=True)
 class State:
-    """``position`` of ``size`` assignments; best (1,): the greatest value; codes (k,) int64: the first assignments with it, of ``count``."""
+    """``position`` of ``size`` outer numbers; best (1,): the greatest value; codes (k,) int64: the first assignments with it, of ``count``."""
 
     position: int
     size: int
@@ -38,21 +38,22 @@ class State:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Dense:
-    """The couplings as rows of `WIDTH` numbers, int64 or float64, and how many spins are enumerated."""
+    """The couplings as full rows, int64 or float64; of the ``free`` spins that are enumerated, ``low`` go in one piece."""
 
     system: SpinSystem
     rows: NDArray[Any]
     fields: NDArray[Any]
     free: int
+    low: int
 
 
 @solver("exact")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exact:
-    """Gray-code enumeration of at most 30 spins; the result is proved optimal.
+    """Enumeration of all assignments of at most 30 spins; the result is proved optimal.
 
     The result's states are the optima (the first 1000; with no external fields, one of each pair of negations). With real weights,
-    assignments that differ by less than rounding (1e-12 relative) are not told apart.
+    assignments that differ by less than rounding (about 1e-12 relative) are not told apart.
     """
 
     name: ClassVar[str] = "exact"
@@ -65,42 +66,43 @@ class Exact:
             raise InputError(f"exact enumerates at most {LARGEST} spins, and this problem has {problem.n}: try sa")
         system = spin_system(problem, coloured=False)
         kind = np.int64 if system.integral else np.float64
-        rows = np.zeros((system.n, WIDTH), kind)
+        rows = np.zeros((system.n, system.n), kind)
         rows[np.repeat(np.arange(system.n), np.diff(system.indptr)), system.indices] = system.weights
         free = system.n if system.fields.any() else system.n - 1
-        return Dense(system=system, rows=rows, fields=system.fields.astype(kind), free=free)
+        return Dense(system=system, rows=rows, fields=system.fields.astype(kind), free=free, low=min(LOW, free))
 
     def memory(self, problem: Model, *, open_ended: bool, threads: int) -> int:
         return 2**20
 
     def warm_up(self, system: Dense) -> None:
-        kind = system.rows.dtype
-        enumerate_codes(np.zeros((1, WIDTH), kind), np.zeros(1, kind), 0, 0, 1, np.zeros(1, kind), np.zeros(1, np.int64))
+        self._part(system, np.zeros(1, system.rows.dtype), np.zeros(1, np.int64), 0, 1)
 
     def init(self, system: Dense, key: int, *, open_ended: bool, threads: int, initial: Spins | None) -> State:
-        first = self._spins(system, 0)
-        best = np.array([system.system.value(first)], system.rows.dtype)
-        return State(position=0, size=2**system.free, best=best, codes=np.zeros(0, np.int64), count=0)
+        best = np.array([system.system.value(self._spins(system, 0))], system.rows.dtype)
+        return State(position=0, size=2 ** (system.free - system.low), best=best, codes=np.zeros(0, np.int64), count=0)
 
     def load_state(self, arrays: Mapping[str, Any]) -> State:
         return State(**arrays)
 
     def _spins(self, system: Dense, number: int) -> Spins:
-        code = number ^ (number >> 1)
+        outer = number >> system.low
+        code = (outer ^ (outer >> 1)) << system.low | number & ((1 << system.low) - 1)
         return np.array([1 if k >= system.free or code >> k & 1 else -1 for k in range(system.system.n)], np.int8)
 
+    def _part(self, system: Dense, best: NDArray[Any], codes: NDArray[np.int64], first: int, last: int) -> int:
+        return int(enumerate_codes(system.rows, system.fields, system.free, system.low, int(first), int(last), best, codes))
+
     def advance(self, system: Dense, state: State, budget: int, run: Callable[..., Any]) -> None:
-        """The next `budget` assignments, in parts that run side by side."""
-        parts = 8 if budget >= 2**16 else 1
-        last = min(state.size, state.position + budget)
-        bounds = np.linspace(state.position, last, parts + 1).astype(np.int64)
+        """About `budget` more assignments, in parts that run side by side."""
+        last = min(state.size, state.position + max(1, budget >> system.low))
+        bounds = np.unique(np.linspace(state.position, last, PARTS + 1).astype(np.int64)).tolist()
+        parts = len(bounds) - 1
         best = [state.best.copy() for _ in range(parts)]
         codes = [np.empty(KEPT, np.int64) for _ in range(parts)]
         found = [0] * parts
 
         def one(k: int) -> None:
-            if bounds[k] < bounds[k + 1]:
-                found[k] = enumerate_codes(system.rows, system.fields, system.free, bounds[k], bounds[k + 1], best[k], codes[k])
+            found[k] = self._part(system, best[k], codes[k], bounds[k], bounds[k + 1])
 
         run(one, parts)
         for k in range(parts):
@@ -116,17 +118,18 @@ class Exact:
     def report(self, system: Dense, state: State) -> Report:
         done = state.position == state.size
         codes = state.codes.tolist() or [0]
-        bits = np.arange(system.free)
+        tests = state.position << system.low
+        bits = np.arange(system.free - system.low)
         flips = (max(state.position - 1, 0) + (1 << bits)) >> (bits + 1)
-        degree = np.diff(system.system.indptr)[: system.free]
+        degree = np.diff(system.system.indptr)[system.low : system.free]
         return Report(
             values=np.full(len(codes), state.best[0]),
             spins=lambda r: self._spins(system, codes[r]),
             round_over=done,
             finished=done,
             proved=done,
-            events=Events(spin_tests=state.position, spikes=int(flips.sum()), synaptic_events=int((flips * degree).sum())),
-            sweeps=state.position / system.system.n,
+            events=Events(spin_tests=tests, spikes=int(flips.sum()), synaptic_events=int((flips * degree).sum())),
+            sweeps=tests / system.system.n,
             temperature=None,
             fraction=state.position / state.size,
         )

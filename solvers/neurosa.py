@@ -106,24 +106,21 @@ class NeuroSA:
         return 120 * problem.m + 60 * problem.n + self.num_reads * problem.n * 14
 
     def warm_up(self, system: SpinSystem) -> None:
-        state = self._state(system, 1, np.ones((1, 1), np.int8), 0, 0)
-        kind = system.weights.dtype
-        one = np.zeros(2, np.int64), np.zeros(0, np.uint32), np.zeros(0, kind)
-        self._steps(one, state, 0, 0, system, 0)
+        self._steps(system, self._state(system, np.ones((1, system.n), np.int8), 0, 0), 0, 0)
 
     def init(self, system: SpinSystem, key: int, *, open_ended: bool, threads: int, initial: Spins | None) -> State:
         n = system.n
         steps = self.num_sweeps * n if self.num_sweeps is not None else self.num_steps or DEFAULT_STEPS
         first = np.ones((1, n), np.int8) if initial is None else initial
         spins = np.ascontiguousarray(first[np.arange(self.num_reads) % first.shape[0]])
-        state = self._state(system, n, spins, key, steps)
+        state = self._state(system, spins, key, steps)
         for r in range(self.num_reads):
             state.fields[r] = system.local_fields(spins[r])
             state.values[r] = system.value(spins[r])
         return state
 
-    def _state(self, system: SpinSystem, n: int, spins: Spins, key: int, steps: int) -> State:
-        reads = spins.shape[0]
+    def _state(self, system: SpinSystem, spins: Spins, key: int, steps: int) -> State:
+        reads, n = spins.shape
         total = np.int64 if system.integral else np.float64
         return State(
             spins=spins,
@@ -141,20 +138,17 @@ class NeuroSA:
     def load_state(self, arrays: Mapping[str, Any]) -> State:
         return State(**arrays)
 
-    def _steps(
-        self, rows: tuple[NDArray[Any], NDArray[Any], NDArray[Any]], state: State, r: int, count: int, system: SpinSystem, step: int
-    ) -> None:
+    def _steps(self, system: SpinSystem, state: State, r: int, count: int) -> None:
         neurosa_steps(
-            *rows, state.spins[r], state.fields[r], state.best[r], state.journal[r], state.totals[r], state.counts[r],
-            int(system.largest) if system.integral else -1,
-            np.array([self.k2 / system.unit, self.k0_minus_1, self.k1]), self.scale, self.floor, np.uint64(state.key), r, step, count,
+            system.indptr, system.indices, system.weights, state.spins[r], state.fields[r], state.best[r], state.journal[r],
+            state.totals[r], state.counts[r], int(system.largest) if system.integral else -1,
+            np.array([self.k2 / system.unit, self.k0_minus_1, self.k1]), self.scale, self.floor, np.uint64(state.key), r, state.step, count,
         )  # fmt: skip
 
     def advance(self, system: SpinSystem, state: State, budget: int, run: Callable[..., Any]) -> None:
         """`budget` steps of every read."""
         count = min(budget, state.steps - state.step)
-        rows = system.indptr, system.indices, system.weights
-        run(lambda r: self._steps(rows, state, r, count, system, state.step), self.num_reads)
+        run(lambda r: self._steps(system, state, r, count), self.num_reads)
         state.step += count
 
     def report(self, system: SpinSystem, state: State) -> Report:

@@ -117,14 +117,9 @@ class SimulatedAnnealing:
         return 120 * problem.m + 60 * problem.n + reads * problem.n * 10
 
     def warm_up(self, system: SpinSystem) -> None:
-        kind = system.weights.dtype
-        one = np.ones((1, 1), np.int8)
-        nothing = np.zeros(0, np.float64)
-        anneal(
-            np.zeros(2, np.int64), np.zeros(0, np.uint32), np.zeros(0, kind), np.array([0, 1]), nothing, False, 0, one[0], np.zeros(1, kind),
-            one[0].copy(), np.zeros(2, _total_kind(system)), np.zeros(2, np.int64), np.uint64(0), 0, 0,
-        )  # fmt: skip
         first_states(1, 1, 0, 0)
+        state = self._state(system, 1, 0, False)
+        self._anneal(system, state, np.zeros(0), 0, 0, 0)
 
     def range(self, system: SpinSystem) -> tuple[float, float]:
         """Hot and cold temperature, in units of the Ising energy."""
@@ -151,22 +146,26 @@ class SimulatedAnnealing:
             t = hot * (cold / hot) ** x
         else:
             t = FNTimer.between(hot, cold, self.kappa).voltage(x)
-        return np.where(k < sweeps - quench, t.astype(np.float32), 0.0)
+        return np.where(k < sweeps - quench, t.astype(np.float32), np.float32(0)).astype(np.float64)
 
     def init(self, system: SpinSystem, key: int, *, open_ended: bool, threads: int, initial: Spins | None) -> State:
         reads = self.num_reads or (threads if open_ended else DEFAULT_READS)
+        state = self._state(system, reads, key, open_ended)
+        self._begin(system, state, None if initial is None else system.inwards(initial))
+        return state
+
+    def _state(self, system: SpinSystem, reads: int, key: int, open_ended: bool) -> State:
         shape = (reads, system.n)
-        state = State(
-            spins=np.empty(shape, np.int8),
-            best=np.empty(shape, np.int8),
-            fields=np.empty(shape, system.weights.dtype),
-            values=np.zeros((reads, 2), _total_kind(system)),
+        total = np.int64 if system.integral else np.float64
+        return State(
+            spins=np.ones(shape, np.int8),
+            best=np.ones(shape, np.int8),
+            fields=np.zeros(shape, system.weights.dtype),
+            values=np.zeros((reads, 2), total),
             counts=np.zeros((reads, 2), np.int64),
             key=key,
             open_ended=open_ended,
         )
-        self._begin(system, state, None if initial is None else system.inwards(initial))
-        return state
 
     def load_state(self, arrays: Mapping[str, Any]) -> State:
         return State(**arrays)
@@ -215,14 +214,17 @@ class SimulatedAnnealing:
             if not system.integral and first % _REFRESH == 0 and first:
                 state.fields[r] = system.local_fields(state.spins[r])
                 state.values[r, 0] = system.value(state.spins[r])
-            anneal(
-                system.indptr, system.indices, system.weights, system.segments, slopes, self.rule == "heat-bath", reach,
-                state.spins[r], state.fields[r], state.best[r], state.values[r], state.counts[r],
-                np.uint64(state.key), (state.round * reads + r) % 2**32, first,
-            )  # fmt: skip
+            self._anneal(system, state, slopes, reach, r, first)
 
         run(one, reads)
         state.sweep = last
+
+    def _anneal(self, system: SpinSystem, state: State, slopes: NDArray[np.float64], reach: int, r: int, first: int) -> None:
+        read = (state.round * state.spins.shape[0] + r) % 2**32
+        anneal(
+            system.indptr, system.indices, system.weights, system.segments, slopes, self.rule == "heat-bath", reach,
+            state.spins[r], state.fields[r], state.best[r], state.values[r], state.counts[r], np.uint64(state.key), read, first,
+        )  # fmt: skip
 
     def report(self, system: SpinSystem, state: State) -> Report:
         tests = (state.past + state.sweep) * state.spins.size
@@ -241,6 +243,3 @@ class SimulatedAnnealing:
             fraction=None if state.open_ended else state.sweep / state.sweeps,
         )
 
-
-def _total_kind(system: SpinSystem) -> type[np.int64] | type[np.float64]:
-    return np.int64 if system.integral else np.float64

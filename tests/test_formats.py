@@ -12,6 +12,7 @@ import stat
 import threading
 import time
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -104,7 +105,7 @@ UPPER = "".join(f"{i + 1} {j + 1} {MATRIX[i][j]}\n" for i in range(4) for j in r
 def test_bqp_maximises_and_counts_off_diagonals_twice():
     p = read(f"1\n4 8\n{UPPER}".encode())
     assert p.kind == "qubo"
-    assert optimum(p) == -max(quadratic_form(MATRIX)) == -7
+    assert optimum(p) == -max(quadratic_form(MATRIX)) == -8
     assert p.objective([0, 1, 1, 0]) == -(-4 + 2 + 2 * 5)
 
 
@@ -320,7 +321,7 @@ ERRORS = [
     ("json", b'{"fnanneal": true}', None, "schema True is not known"),
     ("json", b'{"fnanneal": 1, "kind": "cut"}', None, "kind 'cut' is not one of"),
     ("json", b'{"fnanneal": 1, "fnanneal": 1}', None, "a key occurs twice"),
-    ("json", b"{" + b'"a":[' * 100000, None, "nested too deeply"),
+    ("json", b'{"fnanneal":' + b"[" * 100000, None, "nested too deeply"),
 ]
 JSON = '{"fnanneal":1,"kind":"%s","n":%s,"rows":%s,"cols":%s,"weights":%s%s}'
 ERRORS += [
@@ -351,7 +352,6 @@ ERRORS += [
         (("ising", "2", "[]", "[]", "[]", ',"known":{"value":"x","source":""}'), "is not a finite number"),
         (("maxcut", "2", "[]", "[]", "[]", ',"ancilla":1'), "ancilla must be true or false"),
         (("maxcut", "1", "[]", "[]", "[]", ',"ancilla":true'), "an ancilla needs another vertex"),
-        (("qubo", "2", "[0]", "[1]", "[9007199254740993,0.5]", ""), "differ in length"),
         (("qubo", "3", "[0,1]", "[1,2]", "[9007199254740993,0.5]", ""), "beside fractions"),
     ]
 ]
@@ -369,12 +369,12 @@ def test_errors_name_the_line(name, data, line, message):
 
 
 def test_late_errors_in_a_large_file():
-    lines = ["9 600000", *["1 2 3"] * 600000]
+    lines = ["9 300000", *["1 2 3"] * 300000]
     for bad, message in (("1 2 z", "'z'"), ("1 10 3", "'10'"), ("1", "1 columns"), ("1 2 nan", "finite")):
-        lines[500001] = bad
+        lines[290001] = bad
         with pytest.raises(FormatError, match=message) as e:
             read("\n".join(lines).encode())
-        assert e.value.line == 500002
+        assert e.value.line == 290002
 
 
 def test_paths_that_cannot_be_read(tmp_path):
@@ -386,6 +386,11 @@ def test_paths_that_cannot_be_read(tmp_path):
         read("a\0b")
     with pytest.raises(FormatError, match="cannot be read: file name too long"):
         read("x" * 5000)
+    odd = tmp_path / "two\nlines.txt"
+    odd.write_bytes(b"3 x\n")
+    with pytest.raises(FormatError, match="'x' is not an integer") as e:
+        read(odd)
+    assert "\n" not in str(e.value)
     with pytest.raises(FormatError, match="is a device"):
         read("/dev/zero")
     with pytest.raises(InputError, match="cannot read a problem from int"):
@@ -542,7 +547,7 @@ def test_what_cannot_be_written_exactly(name):
     c = Couplings.build(2, [0], [1], [4])[0]
     with pytest.raises(InputError, match="no place for the offset 3"):
         text(QUBO(couplings=c, offset=3), name)
-    with pytest.raises(InputError, match="write to .json"):
+    with pytest.raises(InputError, match=r"write to \.json"):
         text(QUBO(couplings=c.replace_weights([0.5]), linear=np.array([2**53 + 1, 0])), name)
     if name != "qubo":
         with pytest.raises(InputError, match="halved exactly"):
@@ -595,7 +600,8 @@ def test_targets_that_cannot_be_written(tmp_path):
 # ---------------------------------------------------------------- round trips
 
 ints = st.integers(-(2**40), 2**40) | st.integers(-3, 3)
-floats = st.floats(-1e100, 1e100, allow_subnormal=False) | st.sampled_from([0.1, 1e-300, 2.0**60, 1 / 3, -0.0])
+floats = st.floats(-1e12, 1e12, allow_subnormal=False) | st.sampled_from([0.1, 1e-300, 1 / 3])
+wild = st.floats(-1e100, 1e100) | st.sampled_from([5e-324, 2.0**60, -0.0])
 labels = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=4) | st.floats(allow_nan=False, allow_infinity=False),
     lambda inner: st.lists(inner, max_size=3).map(tuple),
@@ -606,21 +612,25 @@ labels = st.recursive(
 @st.composite
 def problems(draw, kinds=("ising", "qubo", "maxcut"), lossless=False):
     n = draw(st.integers(1, 7))
-    values = draw(st.sampled_from([ints, floats]))
+    kinds_of_number = [ints, floats, wild] if lossless else [ints, floats]
+    values = draw(st.sampled_from(kinds_of_number))
     index = st.integers(0, n - 1)
     edges = draw(st.lists(st.tuples(index, index, values), max_size=12))
     edges = [e for e in edges if e[0] != e[1]]
     c, _ = Couplings.build(n, [e[0] for e in edges], [e[1] for e in edges], [e[2] for e in edges])
     kind = draw(st.sampled_from(kinds))
-    linear = np.array(draw(st.lists(draw(st.sampled_from([ints, floats])), min_size=n, max_size=n)))
+    linear = np.array(draw(st.lists(draw(st.sampled_from(kinds_of_number)), min_size=n, max_size=n)))
+    if not lossless:
+        # minus zero is zero in the other formats
+        linear = linear + 0
     extra = {}
     if lossless:
-        extra["offset"] = draw(ints | floats)
+        extra["offset"] = draw(ints | wild)
         extra["name"] = draw(st.text(max_size=5))
         if draw(st.booleans()):
             extra["variables"] = tuple(draw(st.lists(labels, min_size=n, max_size=n, unique=True)))
         if draw(st.booleans()):
-            extra["known"] = BestKnown(value=draw(ints | floats), source=draw(st.text(max_size=5)))
+            extra["known"] = BestKnown(value=draw(ints | wild), source=draw(st.text(max_size=5)))
     if kind == "ising":
         return Ising(couplings=c, fields=linear, **extra)
     if kind == "qubo":
@@ -661,6 +671,14 @@ def test_json_integers_of_any_size():
     assert b"576460752303423488" in text(p, "json")
 
 
+def test_the_example_of_the_manual():
+    page = (Path(__file__).parent.parent / "docs" / "formats.md").read_text(encoding="utf-8")
+    example = page.split("```json\n")[1].split("```")[0]
+    p = read(example.encode())
+    assert (p.name, p.variables, p.fields.tolist()) == ("chain", ("a", "b", ("c", 1)), [0, 0, 0.5])
+    assert all(f"| `{name}` |" in page and f.suffixes[0] in page for name, f in formats().items())
+
+
 def test_json_labels():
     c, _ = Couplings.build(4, [0], [1], [1])
     p = QUBO(couplings=c, variables=(("a", (1, None)), np.int64(7), True, 1.5), name="n")
@@ -694,13 +712,6 @@ words = st.sampled_from(
         "}",
         "[",
         '"n":',
-        "\n",
-        "\n",
-        "\n",
-        " ",
-        "\t",
-    ]
-    + [
         "%%MatrixMarket",
         "matrix",
         "coordinate",
@@ -708,11 +719,16 @@ words = st.sampled_from(
         "real",
         "integer",
         "pattern",
+        "é",
         "symmetric",
         "general",
         "9" * 20,
+        "\n",
+        "\n",
+        "\n",
+        " ",
+        "\t",
         "\r",
-        "é",
     ]
 )
 

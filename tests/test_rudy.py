@@ -122,17 +122,17 @@ def test_corners(expression: str) -> None:
 
 
 def test_pairs_are_distinct_and_the_weights_integers() -> None:
-    c = generate("-planar 50 80 1 -rnd_graph 50 60 2 + -spin".removesuffix(" -spin")).couplings
+    c = generate("-planar 50 80 1 -rnd_graph 50 60 2 +").couplings
     again, loops = Couplings.build(c.n, c.rows, c.cols, c.weights)
     assert (again.m, again.sha256()) == (c.m, c.sha256())
     assert not loops.any() and c.integral
 
 
 def test_a_sparse_graph_on_many_vertices() -> None:
-    """Too many vertices for a table of pairs; the same graph with and without it."""
-    p = generate("-rnd_graph 30000 0.05 1")
-    key = np.minimum(p.couplings.rows, p.couplings.cols).astype(np.int64) * p.n + np.maximum(p.couplings.rows, p.couplings.cols)
-    assert p.m == np.unique(key).size == 224993  # 30000 * 29999 * 0.05 / 200 = 224992.5, half up
+    """Too many vertices for a table of pairs, and 30000 * 29999 * 0.05 / 200 = 224992.5, half up."""
+    c = generate("-rnd_graph 30000 0.05 1").couplings
+    assert c.m == 224993
+    assert Couplings.build(c.n, c.rows, c.cols, c.weights)[0].m == c.m
 
 
 def test_text_of_other_weights() -> None:
@@ -170,13 +170,13 @@ def test_text_of_other_weights() -> None:
         ("-rnd_graph 10 1e1 1", "D must be a decimal number"),
         ("-clique ٣", "n must be an integer"),
         ("-clique 3 -random 5 4 1", "lo <= hi"),
-        ("-clique 3 -random 0 2147483648 1", "at most 2\\*\\*31 values"),
+        ("-clique 3 -random 0 2147483648 1", "at most 2**31 values"),
         ("-clique 3 -times 0.5", "k must be an integer"),
         ("-spinglass2pm 3 3 50 1 -times 2", "must stand alone"),
         ("-clique 9 -spinglass2pm 3 3 50 1 +", "must stand alone"),
-        ("-clique 10001", "5.000\\d?e\\+07 edges|5e\\+07 edges"),
-        ("-clique 999999999999999999", "1e\\+18 vertices"),
-        ("-rnd_graph 200000000 0 1", "2e\\+08 vertices"),
+        ("-clique 10001", "edges: at most 5e7"),
+        ("-clique 999999999999999999", "1e+18 vertices"),
+        ("-rnd_graph 200000000 0 1", "2e+08 vertices"),
         ("-rnd_graph 100000000 50 1", "edges: at most 5e7"),
         ("-planar 99999999 1 1", "edges: at most 5e7"),
         ("-toroidal_grid_2D 100000 100000", "vertices: at most 1e8"),
@@ -186,6 +186,29 @@ def test_text_of_other_weights() -> None:
     ],
 )
 def test_refusals(expression: str, message: str) -> None:
-    with pytest.raises(InputError, match=message) as e:
+    with pytest.raises(InputError) as e:
         generate(expression)
+    assert message in str(e.value)
     assert "\n" not in str(e.value)
+
+
+def _best_cut(c: Couplings, starts: int = 128, sweeps: int = 50) -> int:
+    """The best cut of many short anneals of an unweighted graph, side by side."""
+    w = np.zeros((c.n, c.n), np.float32)
+    w[c.rows, c.cols] = w[c.cols, c.rows] = 1
+    rng = np.random.default_rng(1)
+    s = rng.choice(np.array([-1, 1], np.float32), (c.n, starts))
+    field = w @ s
+    for temperature in [*np.linspace(3, 0.1, sweeps), 0, 0, 0]:
+        noise = temperature * rng.exponential(size=s.shape)
+        for i in range(c.n):
+            step = np.where(-s[i] * field[i] < noise[i], -2 * s[i], 0).astype(np.float32)
+            s[i] += step
+            field += np.outer(w[:, i], step)
+    return round(float((c.m - (s * field).sum(axis=0).min() / 2) / 2))
+
+
+def test_the_g05_60_graphs_of_the_biq_mac_library_have_their_optima() -> None:
+    """Graphs of another library that rudy made: the seeds 6000 to 6009 give the optima published for g05_60.0 to .9."""
+    optima = [536, 532, 529, 538, 527, 533, 531, 535, 530, 533]
+    assert [_best_cut(generate(f"-rnd_graph 60 50 {6000 + i}").couplings) for i in range(10)] == optima

@@ -1,6 +1,7 @@
 """What the combinatorial problems share: going to spins and back, labelled weights, penalties and dense pairs.
 
-A problem is read once, when it is built; changing the graph or list afterwards changes nothing. Its QUBO is built on first use.
+A problem is read once, when it is built; changing the graph or list afterwards changes nothing. Its QUBO is built on
+first use.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import math
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -21,6 +22,8 @@ from ..couplings import Couplings, Weights, as_weights, frozen
 from ..models import QUBO
 
 Bits = NDArray[np.bool_]
+# Any hashable. Typed as Hashable, mappings would refuse a dict[str, int]: their keys are invariant.
+Label = Any
 Answer = TypeVar("Answer")
 MAX_PAIRS = 5 * 10**7
 
@@ -38,7 +41,7 @@ class Violation:
     """
 
     rule: str
-    labels: tuple[Hashable, ...] = ()
+    labels: tuple[Label, ...] = ()
 
     def __str__(self) -> str:
         return f"{', '.join(map(repr, self.labels))}: {self.rule}" if self.labels else self.rule
@@ -97,7 +100,7 @@ class Combinatorial(ABC, Generic[Answer, Solved]):
             self._cache["qubo"] = self._build()
         return self._cache["qubo"]
 
-    def decode(self, spins: ArrayLike | Mapping[Hashable, int], *, repair: bool = False) -> Solved:
+    def decode(self, spins: ArrayLike | Mapping[Label, int], *, repair: bool = False) -> Solved:
         """An assignment of the QUBO in the user's terms.
 
         Parameters
@@ -187,7 +190,7 @@ def labelled_weights(labels: Iterable[Any], values: list[Any], what: str) -> Wei
     raise fault if fault is not None else InputError(f"{what}s are not a flat list of numbers")
 
 
-def place_of(label: Any, places: Mapping[Hashable, int], what: str = "vertex") -> int:
+def place_of(label: Any, places: Mapping[Label, int], what: str = "vertex") -> int:
     """A label's place; an error for one that is not there."""
     try:
         return places[label]
@@ -201,15 +204,16 @@ def total(weights: Weights) -> Number:
 
 
 def choose_penalty(penalty: Number | None, bound: Number, *, integral: bool) -> Number:
-    """The penalty to use, given the number that it must exceed. To be called from ``__post_init__`` itself (for the warning's place).
+    """The penalty to use, given the number that it must exceed.
 
-    Left open, it is the next integer where the problem's numbers are integers, else twice the bound (1 where that is 0).
+    To be called from ``__post_init__`` itself, for the place of the warning. Left open, it is the next integer where
+    the problem's numbers are integers, else twice the bound (1 where that is 0).
     """
     if penalty is None:
         return math.floor(bound) + 1 if integral else 2 * bound or 1
     if isinstance(penalty, bool) or not isinstance(penalty, int | float | np.integer | np.floating):
         raise InputError(f"the penalty must be a number, not {penalty!r}")
-    if not (math.isfinite(penalty) and penalty > 0):
+    if not 0 < penalty < math.inf:
         raise InputError(f"the penalty is {penalty}: it must be positive and finite")
     value: Number = as_weights([penalty], "penalty").tolist()[0]
     if value <= bound:

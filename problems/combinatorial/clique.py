@@ -2,15 +2,15 @@
 
     minimise  -sum_v w_v x_v + P sum_{uv not in E, u != v} x_u x_v          x_v = 1: v is chosen
 
-with the bound of `independent_set`, over the pairs that are not joined: P > max min(w_u, w_v). A clique has minus its weight for energy.
-The QUBO has a coupling for every pair that is not an edge, so it is dense where the graph is sparse (at most 5e7 of them).
-Source: A. Lucas, "Ising formulations of many NP problems", Front. Phys. 2 (2014) 5, section 4.2, by complement (section 2.3 has
-another form, with a variable more for every possible size).
+with the bound of `independent_set`, over the pairs that are not joined: P > max min(w_u, w_v). A clique has minus its
+weight for energy. The QUBO has a coupling for every pair that is not an edge, so it is dense where the graph is sparse
+(at most 5e7 of them). Source: A. Lucas, "Ising formulations of many NP problems", Front. Phys. 2 (2014) 5, section 4.2,
+by complement (section 2.3 has another form, with a variable more for every possible size).
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,16 +18,17 @@ import numpy as np
 from ...result import Number
 from ..couplings import Couplings, Weights
 from ..models import QUBO
-from .base import Bits, Violation, all_pairs, check_pairs, choose_penalty, distinct_couplings, total
+from .base import Bits, Label, all_pairs, check_pairs, choose_penalty, distinct_couplings, total
 from .graphs import GraphProblem, maximal_independent, node_weights, pair_places, read_graph
 from .independent_set import VertexSet, lighter_ends
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class MaximumClique(GraphProblem[Iterable[Hashable], VertexSet]):
+class MaximumClique(GraphProblem[Iterable[Label], VertexSet]):
     """The heaviest set of vertices every two of which are joined by an edge.
 
-    ``decode(..., repair=True)`` drops vertices of missing edges and then adds vertices until none of positive weight fits.
+    ``decode(..., repair=True)`` drops vertices of missing edges and then adds vertices until none of positive weight
+    fits.
 
     Parameters
     ----------
@@ -36,18 +37,19 @@ class MaximumClique(GraphProblem[Iterable[Hashable], VertexSet]):
     weights
         Vertex weights, as a mapping from label to number or the name of a node attribute; None: all 1.
     penalty
-        P; None for the smallest integer above the bound (module docstring), or twice the bound where a weight is no integer.
+        P; None for the smallest integer above the bound (module docstring), or twice the bound where a weight is no
+        integer.
     name
         For people.
 
     Raises
     ------
     InputError
-        For graphs that are empty, directed or have self-loops, for missing or non-finite weights, for a penalty that is not positive, and
-        for more than 5e7 pairs without an edge.
+        For graphs that are empty, directed or have self-loops, for missing or non-finite weights, for a penalty that is
+        not positive, and for more than 5e7 pairs without an edge.
     """
 
-    weights: Mapping[Hashable, Number] | str | None = None
+    weights: Mapping[Label, Number] | str | None = None
     _w: Weights = field(init=False, repr=False)
     _apart: Couplings = field(init=False, repr=False)
 
@@ -69,16 +71,15 @@ class MaximumClique(GraphProblem[Iterable[Hashable], VertexSet]):
         return QUBO(couplings=pairs, linear=-self._w, variables=self._data.labels, name=self.name)
 
     def _solution(self, x: Bits) -> VertexSet:
-        apart, labels = self._apart, self._data.labels
-        both = np.flatnonzero(x[apart.rows] & x[apart.cols])
-        ends = zip(apart.rows[both].tolist(), apart.cols[both].tolist(), strict=True)
+        apart = self._apart
+        both = x[apart.rows] & x[apart.cols]
         return VertexSet(
             vertices=self._data.pick(x),
             value=total(self._w[x]),
-            violations=tuple(Violation(rule="no edge joins these two", labels=(labels[i], labels[j])) for i, j in ends),
+            violations=self._data.violations("no edge joins these two", apart, both),
         )
 
-    def _bits(self, answer: Iterable[Hashable]) -> Bits:
+    def _bits(self, answer: Iterable[Label]) -> Bits:
         return self._data.members(answer)
 
     def _repaired(self, x: Bits) -> Bits:

@@ -2,9 +2,10 @@
 
     minimise  P sum_v (1 - sum_c x_vc)^2 + sum_{uv in E} sum_c x_uc x_vc          x_vc = 1: v has colour c
 
-With one colour a vertex, the energy is the number of conflicts, edges whose ends share a colour: 0 if the colouring is proper.
-A vertex with several colours gains P or more by giving one up. Once none has several, a vertex without colour can take the one that is
-rarest among its neighbours, for at most floor(degree / k) conflicts, and gains P. So in every minimiser each vertex has one colour if
+With one colour a vertex, the energy is the number of conflicts, edges whose ends share a colour: 0 if the colouring is
+proper. A vertex with several colours gains P or more by giving one up. Once none has several, a vertex without colour
+can take the one that is rarest among its neighbours, for at most floor(degree / k) conflicts, and gains P. So in every
+minimiser each vertex has one colour if
 
     P > floor(largest degree / k)
 
@@ -14,21 +15,31 @@ Source: A. Lucas, "Ising formulations of many NP problems", Front. Phys. 2 (2014
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from ...errors import InputError
 from ..models import QUBO
-from .base import Bits, NotAnAssignment, Solution, Violation, check_pairs, choose_penalty, distinct_couplings, place_of
+from .base import (
+    Bits,
+    Label,
+    NotAnAssignment,
+    Solution,
+    Violation,
+    check_pairs,
+    choose_penalty,
+    distinct_couplings,
+    place_of,
+)
 from .graphs import GraphProblem, read_graph
 
 MAX_VARIABLES = 10**7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Colouring(Solution[Mapping[Hashable, int]]):
+class Colouring(Solution[Mapping[Label, int]]):
     """A colour a vertex.
 
     Attributes
@@ -39,18 +50,19 @@ class Colouring(Solution[Mapping[Hashable, int]]):
         Number of conflicts: edges whose ends share a colour.
     """
 
-    colours: dict[Hashable, int]
+    colours: dict[Label, int]
 
     @property
-    def answer(self) -> Mapping[Hashable, int]:
+    def answer(self) -> Mapping[Label, int]:
         return self.colours
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class GraphColouring(GraphProblem[Mapping[Hashable, int], Colouring]):
+class GraphColouring(GraphProblem[Mapping[Label, int], Colouring]):
     """One of k colours for each vertex, different at the two ends of every edge.
 
-    The QUBO's variables are pairs (vertex, colour). There is no repair: a mended colouring would need colours that are not there.
+    The QUBO's variables are pairs (vertex, colour). There is no repair: mending could need a colour more.
+    `encode` also takes a partial colouring; the vertices that it leaves out get no colour.
 
     Parameters
     ----------
@@ -66,8 +78,8 @@ class GraphColouring(GraphProblem[Mapping[Hashable, int], Colouring]):
     Raises
     ------
     InputError
-        For graphs that are empty, directed or have self-loops, k < 1, a penalty that is not positive, and more than 1e7 variables or 5e7
-        pairs in the QUBO.
+        For graphs that are empty, directed or have self-loops, k < 1, a penalty that is not positive, and more than 1e7
+        variables or 5e7 pairs in the QUBO.
     """
 
     k: int = field(kw_only=False)
@@ -111,22 +123,19 @@ class GraphColouring(GraphProblem[Mapping[Hashable, int], Colouring]):
         table = x.reshape(data.n, self.k)
         count = table.sum(axis=1)
         colour = np.where(count > 0, table.argmax(axis=1), -1).tolist()
-        shared = (table[data.edges.rows] & table[data.edges.cols]).any(axis=1)
-        violations = [
+        shared: Bits = np.logical_or.reduce(table[data.edges.rows] & table[data.edges.cols], axis=1)
+        unfit = tuple(
             Violation(rule="no colour" if count[i] == 0 else "several colours", labels=(data.labels[i],))
             for i in np.flatnonzero(count != 1).tolist()
-        ]
-        violations += [
-            Violation(rule="both ends of an edge have the same colour", labels=data.ends(e))
-            for e in np.flatnonzero(shared).tolist()
-        ]
+        )
+        clashes = data.violations("both ends of an edge have the same colour", data.edges, shared)
         return Colouring(
             colours={v: c for v, c in zip(data.labels, colour, strict=True) if c >= 0},
             value=int(shared.sum()),
-            violations=tuple(violations),
+            violations=unfit + clashes,
         )
 
-    def _bits(self, answer: Mapping[Hashable, int]) -> Bits:
+    def _bits(self, answer: Mapping[Label, int]) -> Bits:
         if not isinstance(answer, Mapping):
             raise InputError(f"the solution must be a mapping from vertex to colour, not {type(answer).__name__}")
         data = self._data

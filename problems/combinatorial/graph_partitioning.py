@@ -1,24 +1,24 @@
 """Graph partitioning into two halves.
 
-    minimise  sum_{uv in E} w_uv (x_u + x_v - 2 x_u x_v) + P (t - a)(t - b)          x_v = 1: v is on the left; t = sum_v x_v
+    minimise  sum_{uv in E} w_uv (x_u + x_v - 2 x_u x_v) + P (t - a)(t - b)          x_v = 1: v is on the left
 
-with a = floor(n/2) and b = ceil(n/2), so that sizes may differ by one where n is odd. For integer t the last term is 0 if t is a or b
-and positive elsewhere, and a balanced partition has its cut for energy. Since a + b = n it adds P (1 - n) to each linear term, 2 P to
-every pair and P a b to the offset: the QUBO is dense.
+with t = sum_v x_v, a = floor(n/2) and b = ceil(n/2), so that sizes may differ by one where n is odd. For integer t the
+last term is 0 if t is a or b and positive elsewhere, and a balanced partition has its cut for energy. Since a + b = n
+it adds P (1 - n) to each linear term, 2 P to every pair and P a b to the offset: the QUBO is dense.
 
-Bound: let the larger side have t > b vertices. Moving v out of it gains P (2t - 1 - n), at least P for even n and 2 P for odd n, and
-costs at most d_v = sum_u |w_uv|. That side leaves out fewer than a vertices, so one of its members has a d_v no larger than D, the
-a-th smallest of all. So in every minimiser the halves are balanced if
+Bound: let the larger side have t > b vertices. Moving v out of it gains P (2t - 1 - n), at least P for even n and 2 P
+for odd n, and costs at most d_v = sum_u |w_uv|. That side leaves out fewer than a vertices, so one of its members has a
+d_v no larger than D, the a-th smallest of all. So in every minimiser the halves are balanced if
 
     P > D for even n,     P > D / 2 for odd n
 
-(a median, where Lucas has the largest degree). Source: A. Lucas, "Ising formulations of many NP problems", Front. Phys. 2 (2014) 5,
-section 2.2.
+(a median, where Lucas has the largest degree). Source: A. Lucas, "Ising formulations of many NP problems", Front. Phys.
+2 (2014) 5, section 2.2.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +29,7 @@ from ...result import Number
 from ..models import QUBO
 from .base import (
     Bits,
+    Label,
     NotAnAssignment,
     Solution,
     Violation,
@@ -41,7 +42,7 @@ from .base import (
 from .graphs import GraphProblem, pair_places, read_graph
 from .number_partitioning import two_parts
 
-Halves = tuple[Iterable[Hashable], Iterable[Hashable]]
+Halves = tuple[Iterable[Label], Iterable[Label]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,8 +57,8 @@ class Bisection(Solution[Halves]):
         The weight of the edges between them.
     """
 
-    left: frozenset[Hashable]
-    right: frozenset[Hashable]
+    left: frozenset[Label]
+    right: frozenset[Label]
 
     @property
     def cut(self) -> Number:
@@ -78,18 +79,21 @@ class GraphPartitioning(GraphProblem[Halves, Bisection]):
     Parameters
     ----------
     graph
-        An undirected networkx graph of at most 10 000 vertices. Self-loops are never cut: they are ignored, with a warning.
+        An undirected networkx graph of at most 10 000 vertices. Self-loops are never cut: they are ignored, with a
+        warning.
     weight
         The edge attribute with the weights, of any sign (1 where an edge has none); None: every edge counts 1.
     penalty
-        P; None for the smallest integer above the bound (module docstring), or twice the bound where a weight is no integer.
+        P; None for the smallest integer above the bound (module docstring), or twice the bound where a weight is no
+        integer.
     name
         For people.
 
     Raises
     ------
     InputError
-        For graphs that are empty, directed or too large, weights that are not finite, and a penalty that is not positive.
+        For graphs that are empty, directed or too large, weights that are not finite, and a penalty that is not
+        positive.
     """
 
     weight: str | None = "weight"

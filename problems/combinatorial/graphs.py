@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ...errors import InputError, ProblemWarning
 from ...result import Number
 from ..couplings import Couplings, Weights, frozen
-from .base import Answer, Bits, Combinatorial, Solved, labelled_weights, place_of
+from .base import Answer, Bits, Combinatorial, Label, Solved, Violation, labelled_weights, place_of
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -23,19 +23,20 @@ if TYPE_CHECKING:
 class GraphData:
     """A graph as arrays: its labels in the graph's order, their places, and its edges with their weights."""
 
-    labels: tuple[Hashable, ...]
-    places: Mapping[Hashable, int]
+    labels: tuple[Label, ...]
+    places: Mapping[Label, int]
     edges: Couplings
 
     @property
     def n(self) -> int:
         return len(self.labels)
 
-    def ends(self, edge: int) -> tuple[Hashable, Hashable]:
-        """The labels of an edge's two ends."""
-        return self.labels[self.edges.rows[edge]], self.labels[self.edges.cols[edge]]
+    def violations(self, rule: str, pairs: Couplings, broken: Bits) -> tuple[Violation, ...]:
+        """One violation for each broken pair, with the labels of its two ends."""
+        ends = zip(pairs.rows[broken].tolist(), pairs.cols[broken].tolist(), strict=True)
+        return tuple(Violation(rule=rule, labels=(self.labels[i], self.labels[j])) for i, j in ends)
 
-    def members(self, answer: Iterable[Hashable], what: str = "the solution") -> Bits:
+    def members(self, answer: Iterable[Label], what: str = "the solution") -> Bits:
         """Which vertices a collection of labels names, (n,) bool."""
         if not isinstance(answer, Iterable) or isinstance(answer, str):
             raise InputError(f"{what} must be a collection of vertices, not {type(answer).__name__}")
@@ -44,7 +45,7 @@ class GraphData:
             x[place_of(v, self.places)] = True
         return x
 
-    def pick(self, x: Bits) -> frozenset[Hashable]:
+    def pick(self, x: Bits) -> frozenset[Label]:
         """The labels of the chosen vertices."""
         return frozenset(self.labels[i] for i in np.flatnonzero(x).tolist())
 
@@ -56,7 +57,8 @@ class GraphProblem(Combinatorial[Answer, Solved]):
     Attributes
     ----------
     graph
-        Any hashable labels. The edges of a multigraph between the same ends count once, or add up where they have weights.
+        Any hashable labels. The edges of a multigraph between the same ends count once, or add up where they have
+        weights.
     penalty
         What one broken rule costs in the QUBO; None for the smallest safe one (each problem states its bound).
     """
@@ -86,7 +88,8 @@ def read_graph(graph: nx.Graph[Any], *, weight: str | None = None, loops: str) -
     Raises
     ------
     InputError
-        For anything else than a networkx graph, and directed or empty ones, self-loops, and weights that are not finite.
+        For anything else than a networkx graph, and directed or empty ones, self-loops, and weights that are not
+        finite.
     """
     import networkx as nx
 
@@ -94,6 +97,8 @@ def read_graph(graph: nx.Graph[Any], *, weight: str | None = None, loops: str) -
         raise InputError(f"expected a networkx graph, got {type(graph).__name__}")
     if graph.is_directed():
         raise InputError("the graph is directed: give graph.to_undirected()")
+    if weight is not None and not isinstance(weight, str):
+        raise InputError(f"weight must be the name of an edge attribute or None, not {type(weight).__name__}")
     labels = tuple(graph)
     if not labels:
         raise InputError("the graph is empty: it has no vertices")
@@ -118,7 +123,7 @@ def read_graph(graph: nx.Graph[Any], *, weight: str | None = None, loops: str) -
     return GraphData(labels=labels, places=places, edges=edges)
 
 
-def node_weights(graph: nx.Graph[Any], data: GraphData, weights: Mapping[Hashable, Number] | str | None) -> Weights:
+def node_weights(graph: nx.Graph[Any], data: GraphData, weights: Mapping[Label, Number] | str | None) -> Weights:
     """Vertex weights in the graph's order, (n,): ones for None, an attribute for a string, else looked up by label."""
     if weights is None:
         return frozen(np.ones(data.n, np.int64))
@@ -151,8 +156,9 @@ def pair_places(n: int, edges: Couplings) -> NDArray[np.int64]:
 def maximal_independent(edges: Couplings, chosen: Bits, weights: Weights) -> Bits:
     """A maximal independent set that keeps as much of a chosen set as a greedy pass can.
 
-    Chosen vertices come first, those of most weight for the fewest conflicts before others; then vertices of positive weight that
-    are still free, those of most weight for the fewest neighbours first. Chosen vertices without conflicts always stay.
+    Chosen vertices come first, those of most weight for the fewest conflicts before others; then vertices of positive
+    weight that are still free, those of most weight for the fewest neighbours first. Chosen vertices without conflicts
+    always stay.
 
     Returns
     -------

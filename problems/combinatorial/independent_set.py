@@ -2,17 +2,18 @@
 
     minimise  -sum_v w_v x_v + P sum_{uv in E} x_u x_v          x_v = 1: v is chosen
 
-Of an edge with both ends chosen, leaving out the lighter end gains at least P - min(w_u, w_v). So every minimiser is independent if
+Of an edge with both ends chosen, leaving out the lighter end gains at least P - min(w_u, w_v). So every minimiser is
+independent if
 
-    P > max over the edges of min(w_u, w_v)                     1 without weights
+    P > max over the edges of min(w_u, w_v)          (P > 1 without weights; P > 0 in any case)
 
-and an independent set has minus its weight for energy. Source: A. Lucas, "Ising formulations of many NP problems", Front. Phys. 2
-(2014) 5, section 4.2 (there as set packing).
+and an independent set has minus its weight for energy. Source: A. Lucas, "Ising formulations of many NP problems",
+Front. Phys. 2 (2014) 5, section 4.2 (there as set packing).
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -22,12 +23,12 @@ from ...errors import InputError
 from ...result import Number
 from ..couplings import Weights
 from ..models import QUBO
-from .base import Bits, Solution, Violation, choose_penalty, total
+from .base import Bits, Label, Solution, check_pairs, choose_penalty, total
 from .graphs import GraphProblem, maximal_independent, node_weights, read_graph
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VertexSet(Solution[Iterable[Hashable]]):
+class VertexSet(Solution[Iterable[Label]]):
     """A set of vertices.
 
     Attributes
@@ -38,10 +39,10 @@ class VertexSet(Solution[Iterable[Hashable]]):
         Their weight; without weights, their number.
     """
 
-    vertices: frozenset[Hashable]
+    vertices: frozenset[Label]
 
     @property
-    def answer(self) -> frozenset[Hashable]:
+    def answer(self) -> frozenset[Label]:
         return self.vertices
 
 
@@ -52,30 +53,33 @@ def lighter_ends(weights: Weights, rows: NDArray[np.int32], cols: NDArray[np.int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class MaximumIndependentSet(GraphProblem[Iterable[Hashable], VertexSet]):
+class MaximumIndependentSet(GraphProblem[Iterable[Label], VertexSet]):
     """The heaviest set of vertices no two of which are joined by an edge.
 
-    ``decode(..., repair=True)`` drops ends of violated edges and then adds vertices until none of positive weight is free.
+    ``decode(..., repair=True)`` drops ends of violated edges and then adds vertices until none of positive weight is
+    free.
 
     Parameters
     ----------
     graph
         An undirected networkx graph. Self-loops are refused: such a vertex could never be chosen.
     weights
-        Vertex weights, as a mapping from label to number or the name of a node attribute; None: all 1. A vertex of negative weight is in
-        no optimum.
+        Vertex weights, as a mapping from label to number or the name of a node attribute; None: all 1. A vertex of
+        negative weight is in no optimum.
     penalty
-        P; None for the smallest integer above the bound (module docstring), or twice the bound where a weight is no integer.
+        P; None for the smallest integer above the bound (module docstring), or twice the bound where a weight is no
+        integer.
     name
         For people.
 
     Raises
     ------
     InputError
-        For graphs that are empty, directed or have self-loops, for missing or non-finite weights, and for a penalty that is not positive.
+        For graphs that are empty, directed or have self-loops, for missing or non-finite weights, and for a penalty
+        that is not positive.
     """
 
-    weights: Mapping[Hashable, Number] | str | None = None
+    weights: Mapping[Label, Number] | str | None = None
     _w: Weights = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -92,16 +96,14 @@ class MaximumIndependentSet(GraphProblem[Iterable[Hashable], VertexSet]):
 
     def _solution(self, x: Bits) -> VertexSet:
         edges = self._data.edges
-        both = np.flatnonzero(x[edges.rows] & x[edges.cols]).tolist()
+        both = x[edges.rows] & x[edges.cols]
         return VertexSet(
             vertices=self._data.pick(x),
             value=total(self._w[x]),
-            violations=tuple(
-                Violation(rule="both ends of an edge are chosen", labels=self._data.ends(e)) for e in both
-            ),
+            violations=self._data.violations("both ends of an edge are chosen", edges, both),
         )
 
-    def _bits(self, answer: Iterable[Hashable]) -> Bits:
+    def _bits(self, answer: Iterable[Label]) -> Bits:
         return self._data.members(answer)
 
     def _repaired(self, x: Bits) -> Bits:
@@ -111,8 +113,9 @@ class MaximumIndependentSet(GraphProblem[Iterable[Hashable], VertexSet]):
 def neurobench_mis(n: int, density: float, seed: int) -> MaximumIndependentSet:
     """A workload of the NeuroBench QUBO benchmark.
 
-    The graph is networkx's ``gnm_random_graph(n, int(0.5 density n^2), seed)``; the symmetric matrix has -1 on the diagonal and 4 at each
-    ordered pair of neighbours, so that an edge costs 8 here, where each unordered pair counts once.
+    The graph is networkx's ``gnm_random_graph(n, int(0.5 density n^2), seed)``; the symmetric matrix has -1 on the
+    diagonal and 4 at each ordered pair of neighbours, so that an edge costs 8 here, where each unordered pair counts
+    once.
 
     Parameters
     ----------
@@ -126,18 +129,22 @@ def neurobench_mis(n: int, density: float, seed: int) -> MaximumIndependentSet:
     Raises
     ------
     InputError
-        For n < 1, a density outside 0 to 1, or a seed that is no non-negative integer.
+        For n < 1, a density outside 0 to 1, a seed that is no non-negative integer, and graphs of more than 5e7 edges.
 
     References
     ----------
-    J. Yik et al., "The NeuroBench framework for benchmarking neuromorphic computing algorithms and systems", Nat. Commun. 16 (2025) 1545.
+    J. Yik et al., "The NeuroBench framework for benchmarking neuromorphic computing algorithms and systems", Nat.
+    Commun. 16 (2025) 1545.
     """
     import networkx as nx
 
-    for what, value, least in (("n", n, 1), ("the seed", seed, 0)):
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-            raise InputError(f"{what} must be an integer of at least {least}, not {value!r}")
+    for what, value, least, most in (("n", n, 1, 10**6), ("the seed", seed, 0, 2**32 - 1)):
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or not least <= value <= most:
+            raise InputError(f"{what} must be an integer from {least} to {most}, not {value!r}")
     if isinstance(density, bool) or not isinstance(density, int | float) or not 0 <= density <= 1:
         raise InputError(f"the density must be a fraction between 0 and 1, not {density!r}")
-    graph = nx.gnm_random_graph(int(n), int(0.5 * density * n * n), seed=int(seed))
+    n = int(n)
+    m = int(0.5 * density * n * n)
+    check_pairs(m)
+    graph = nx.gnm_random_graph(n, m, seed=int(seed))
     return MaximumIndependentSet(graph, penalty=8, name=f"neurobench_mis(n={n}, density={density}, seed={seed})")

@@ -2,15 +2,15 @@
 
     minimise  sum_c w_c u_c1 u_c2          u = 1 - x for the literal x, u = x for the literal not x
 
-A clause costs its weight where both of its literals are false, so the energy is the weight of the unsatisfied clauses: exactly, for every
-assignment, with no penalty. Products of a variable with itself are linear (x x = x), which takes care of (x or x) and of (x or not x),
-and a clause of one literal is that literal twice. Source: F. Glover, G. Kochenberger, Y. Du, "Quantum bridge analytics I: a tutorial on
-formulating and using QUBO models", 4OR 17 (2019) 335.
+A clause costs its weight where both of its literals are false, so the energy is the weight of the unsatisfied clauses:
+exactly, for every assignment, with no penalty. Products of a variable with itself are linear (x x = x), which takes
+care of (x or x) and of (x or not x), and a clause of one literal is that literal twice. Source: F. Glover, G.
+Kochenberger, Y. Du, "Quantum bridge analytics I: a tutorial on formulating and using QUBO models", 4OR 17 (2019) 335.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,9 +21,9 @@ from ...errors import InputError
 from ...result import Number
 from ..couplings import Couplings, Weights, as_weights, frozen
 from ..models import QUBO
-from .base import Bits, Combinatorial, NotAnAssignment, Solution, labelled_weights, place_of, total
+from .base import Bits, Combinatorial, Label, NotAnAssignment, Solution, labelled_weights, place_of, total
 
-Truth = Mapping[Hashable, bool]
+Truth = Mapping[Label, bool]
 NEGATION = "-"
 
 
@@ -43,7 +43,7 @@ class TruthAssignment(Solution[Truth]):
         The other clauses, by position from 0.
     """
 
-    values: dict[Hashable, bool]
+    values: dict[Label, bool]
     satisfied: int
     unsatisfied: tuple[int, ...]
 
@@ -52,7 +52,7 @@ class TruthAssignment(Solution[Truth]):
         return self.values
 
 
-def parse_literal(literal: Any, clause: int) -> tuple[Hashable, bool]:
+def parse_literal(literal: Any, clause: int) -> tuple[Label, bool]:
     """(variable, whether it stands as it is) of a literal in any of its three forms."""
     if isinstance(literal, int | np.integer) and not isinstance(literal, bool):
         if literal == 0:
@@ -72,7 +72,7 @@ def parse_literal(literal: Any, clause: int) -> tuple[Hashable, bool]:
             raise InputError(f"clause {clause} has a variable that is not hashable: {literal[0]!r}") from e
         return literal[0], bool(literal[1])
     raise InputError(
-        f"clause {clause} has the literal {literal!r}: expected a non-zero integer, a name, or (variable, True or False)"
+        f"clause {clause} has the literal {literal!r}: expected an integer, a name, or (variable, True or False)"
     )
 
 
@@ -83,9 +83,10 @@ class MaxTwoSat(Combinatorial[Truth, TruthAssignment]):
     Parameters
     ----------
     clauses
-        Each one or two literals. A literal is a non-zero integer as in DIMACS (-3: not 3); a name, negated by one "-" before it; or, for
-        variables of any hashable type, a pair (variable, True) or (variable, False), the latter negated. A clause that comes twice
-        counts twice. Variables are those that occur: in ascending order if all are integers, else as they first come.
+        Each one or two literals. A literal is a non-zero integer as in DIMACS (-3: not 3); a name, negated by one "-"
+        before it; or, for variables of any hashable type, a pair (variable, True) or (variable, False), the latter
+        negated. A clause that comes twice counts twice. Variables are those that occur: in ascending order if all are
+        integers, else as they first come.
     weights
         One a clause, of any sign; None: all 1.
     name
@@ -94,14 +95,15 @@ class MaxTwoSat(Combinatorial[Truth, TruthAssignment]):
     Raises
     ------
     InputError
-        For no clauses, clauses of no or more than two literals, the literal 0, and weights that are not finite or not one a clause.
+        For no clauses, clauses of no or more than two literals, the literal 0, and weights that are not finite or not
+        one a clause.
     """
 
     clauses: Iterable[Sequence[Any]] = field(kw_only=False)
     weights: Iterable[Number] | None = None
     _w: Weights = field(init=False, repr=False)
-    _variables: tuple[Hashable, ...] = field(init=False, repr=False)
-    _places: Mapping[Hashable, int] = field(init=False, repr=False)
+    _variables: tuple[Label, ...] = field(init=False, repr=False)
+    _places: Mapping[Label, int] = field(init=False, repr=False)
     _ends: NDArray[np.int32] = field(init=False, repr=False)
     _plain: Bits = field(init=False, repr=False)
 
@@ -111,7 +113,7 @@ class MaxTwoSat(Combinatorial[Truth, TruthAssignment]):
         clauses = list(self.clauses)
         if not clauses:
             raise InputError("there are no clauses")
-        literals: list[tuple[Hashable, bool]] = []
+        literals: list[tuple[Label, bool]] = []
         for i, clause in enumerate(clauses):
             if not isinstance(clause, Iterable) or isinstance(clause, str | Mapping):
                 raise InputError(f"clause {i} is {clause!r}: expected one or two literals in a list or tuple")

@@ -2,9 +2,9 @@
 
     minimise  (S - 2 sum_i a_i x_i)^2          S = sum_i a_i;   x_i = 1: number i goes left
 
-The energy is the squared difference of the two sums, and every assignment is feasible, so no penalty is needed:
-linear terms 4 a_i (a_i - S), couplings 8 a_i a_j, offset S^2. Source: A. Lucas, "Ising formulations of many NP problems", Front. Phys. 2
-(2014) 5, section 2.1.
+The energy is the squared difference of the two sums, and every assignment is feasible, so no penalty is needed: linear
+terms 4 a_i (a_i - S), couplings 8 a_i a_j, offset S^2. Source: A. Lucas, "Ising formulations of many NP problems",
+Front. Phys. 2 (2014) 5, section 2.1.
 """
 
 from __future__ import annotations
@@ -57,8 +57,9 @@ class NumberPartitioning(Combinatorial[Parts, NumberPartition]):
     Parameters
     ----------
     numbers
-        At most 10 000 integers of any sign, repeats allowed; 3.0 counts as 3, and 2.5 is refused (multiply by a power of ten first).
-        The sum of their magnitudes may reach 2**29 - 1, so that its square fits in the 64-bit integers of the QUBO.
+        At most 10 000 integers of any sign, repeats allowed; 3.0 counts as 3, and 2.5 is refused (multiply by a power
+        of ten first). The sum of their magnitudes may reach 2**29 - 1, so that its square fits in the 64-bit integers
+        of the QUBO.
     name
         For people.
 
@@ -86,7 +87,7 @@ class NumberPartitioning(Combinatorial[Parts, NumberPartition]):
         size = int(np.abs(a).sum())
         if size > MAX_SUM:
             raise InputError(
-                f"numbers too large: their magnitudes add up to {size}, more than {MAX_SUM} (its square must fit in 60 bits)"
+                f"numbers too large: their magnitudes add up to {size}, and the square of that must stay below 2**58"
             )
         check_pairs(a.size * (a.size - 1) // 2)
         object.__setattr__(self, "numbers", tuple(a.tolist()))

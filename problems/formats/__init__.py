@@ -64,14 +64,12 @@ def read(
     chosen = None if format is None else _named(format)
     if index is not None and (isinstance(index, bool) or not isinstance(index, int) or index < 1):
         raise InputError(f"index must be an integer from 1, not {index!r}")
-    raw, where = fetch(source)
+    raw, where, file = fetch(source)
     data = plain_text(raw, where)
-    stem, suffix = _split(where)
+    stem, suffix = _split(file)
     if chosen is None:
         try:
             chosen = _REGISTRY[sniff(data[:_HEAD], suffix)]
-        except FormatError:
-            raise
         except InputError as e:
             raise FormatError(where, None, str(e)) from None
     if chosen.reader is None:
@@ -190,11 +188,9 @@ def _suffixes() -> str:
     return " ".join(s for f in _REGISTRY.values() for s in f.suffixes)
 
 
-def _split(where: str) -> tuple[str, str]:
+def _split(path: str) -> tuple[str, str]:
     """A file's stem and suffix; only suffixes of formats count, since names like g05_100.0 have dots of their own."""
-    if where in ("<stdin>", "<stream>"):
-        return "", ""
-    base = os.path.basename(where)
+    base = os.path.basename(path)
     if base.lower().endswith(".gz"):
         base = base[:-3]
     stem, suffix = os.path.splitext(base)

@@ -120,9 +120,10 @@ def refuse_mirrored(table: Table, first: int, n: int, u: NDArray[np.int64], v: N
     if not (up.any() and down.any()):
         return
     key = np.minimum(u, v) * n + np.maximum(u, v)
-    both = down & np.isin(key, key[up])
-    if both.any():
-        k = int(np.argmax(both))
+    both = np.flatnonzero(down & np.isin(key, key[up]))
+    if both.size:
+        pair = key == key[both[0]]
+        k = max(int(np.argmax(pair & up)), int(both[0]))
         i, j = (int(x) + 1 for x in (u[k], v[k]))
         raise table.error(
             first + k, f"{i} {j} is also listed as {j} {i}: this format lists each pair once, for both triangles"

@@ -16,72 +16,95 @@ from typing import IO, Any
 from ...errors import FormatError, InputError
 
 MAX_BYTES = 4 * 2**30
+_PIECE = 1 << 24
 _GZIP = b"\x1f\x8b"
 
 
-def fetch(source: str | os.PathLike[str] | bytes | bytearray | memoryview | IO[Any]) -> tuple[bytes, str]:
-    """The bytes of a path, of a stream, or as they are, unpacked where they are gzip; and their name for errors.
+def fetch(source: str | os.PathLike[str] | bytes | bytearray | memoryview | IO[Any]) -> tuple[bytes, str, str]:
+    """The bytes of a path, of a stream, or as they are, unpacked where they are gzip.
+
+    Returns
+    -------
+    bytes
+    str
+        What errors call the source.
+    str
+        The file's name, empty where there is none.
 
     Raises
     ------
     FormatError
         For a missing file, a folder, a device, one that may not be read or is too large; damaged gzip.
+    InputError
+        For something that is no source.
     """
+    name = ""
     if isinstance(source, bytes | bytearray | memoryview):
         data, where = bytes(source), "<stdin>"
     elif isinstance(source, str | os.PathLike):
-        where = os.fspath(source)
-        data = _from_path(where)
+        name = os.fspath(source)
+        where = _shown(name)
+        data = _from_path(name, where)
     elif hasattr(source, "read"):
-        name = getattr(source, "name", None)
-        where = name if isinstance(name, str) else "<stream>"
+        called = getattr(source, "name", None)
+        where = _shown(called) if isinstance(called, str) else "<stream>"
+        name = called if isinstance(called, str) and not called.startswith("<") else ""
         try:
-            content = source.read(MAX_BYTES + 1)
-        except (OSError, ValueError) as e:
+            data = _all(source, where)
+        except (OSError, UnicodeError) as e:
             raise FormatError(where, None, f"cannot be read: {_reason(e)}") from None
-        data = content.encode("utf-8", "surrogateescape") if isinstance(content, str) else bytes(content)
+        except FormatError:
+            raise
+        except ValueError as e:
+            raise FormatError(where, None, f"cannot be read: {_reason(e)}") from None
     else:
         raise InputError(f"cannot read a problem from {type(source).__name__}: expected a path, bytes or a stream")
-    _check_length(data, where)
-    if data.startswith(_GZIP):
-        data = _unpack(data, where)
-    return data, where
+    return (_unpack(data, where) if data.startswith(_GZIP) else data), where, name
 
 
-def _from_path(path: str) -> bytes:
+def _shown(path: str) -> str:
+    """A path on one line."""
+    return path if path.isprintable() else repr(path)
+
+
+def _from_path(path: str, where: str) -> bytes:
     try:
         mode = os.stat(path).st_mode
         if stat.S_ISDIR(mode):
-            raise FormatError(path, None, "is a directory")
+            raise FormatError(where, None, "is a directory")
         if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
-            raise FormatError(path, None, "is a device, not a file")
+            raise FormatError(where, None, "is a device, not a file")
         with open(path, "rb") as f:
-            return f.read(MAX_BYTES + 1) if not stat.S_ISREG(mode) else f.read()
+            return _all(f, where)
     except FileNotFoundError:
-        raise FormatError(path, None, "no such file") from None
+        raise FormatError(where, None, "no such file") from None
     except OSError as e:
-        raise FormatError(path, None, f"cannot be read: {_reason(e)}") from None
+        raise FormatError(where, None, f"cannot be read: {_reason(e)}") from None
     except FormatError:
         raise
     except ValueError as e:
-        raise FormatError(repr(path), None, f"is no file name: {e}") from None
+        raise FormatError(where, None, f"is no file name: {e}") from None
 
 
-def _check_length(data: bytes, where: str) -> None:
-    if len(data) > MAX_BYTES:
-        raise FormatError(where, None, f"too large: more than {MAX_BYTES >> 30} GiB")
+def _all(stream: IO[Any] | gzip.GzipFile, where: str) -> bytes:
+    """What a stream holds, piece by piece: asking for the limit at once would reserve as much memory."""
+    pieces, length = [], 0
+    while piece := stream.read(_PIECE):
+        pieces.append(piece.encode("utf-8", "surrogateescape") if isinstance(piece, str) else piece)
+        length += len(pieces[-1])
+        if length > MAX_BYTES:
+            raise FormatError(where, None, f"too large: more than {MAX_BYTES >> 30} GiB")
+    return b"".join(pieces)
 
 
 def _unpack(data: bytes, where: str) -> bytes:
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(data)) as f:
-            plain = f.read(MAX_BYTES + 1)
+            return _all(f, where)
     except EOFError:
         raise FormatError(where, None, "the gzip data is cut short") from None
     except (OSError, zlib.error) as e:
         raise FormatError(where, None, f"the gzip data is damaged: {_reason(e)}") from None
-    _check_length(plain, where)
-    return plain
 
 
 def _reason(e: Exception) -> str:

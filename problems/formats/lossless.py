@@ -38,6 +38,8 @@ def read(source: Source) -> tuple[Problem, None]:
         return _problem(source, document), None
     except FormatError:
         raise
+    except RecursionError:
+        raise FormatError(source.where, None, "nested too deeply") from None
     except InputError as e:
         raise FormatError(source.where, None, str(e)) from None
 

@@ -1,0 +1,196 @@
+"""``fnanneal solve``."""
+
+from __future__ import annotations
+
+import enum
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from ..problems.models import Model
+    from ..result import Result
+
+
+class Kind(enum.StrEnum):
+    """What a problem is solved as."""
+
+    maxcut = "maxcut"
+    ising = "ising"
+    qubo = "qubo"
+
+
+class Backend(enum.StrEnum):
+    """Where a solve runs."""
+
+    auto = "auto"
+    cpu = "cpu"
+
+
+PROBLEM_HELP = (
+    "gset:G22, K2000, 'rudy:EXPR', 'nx:NAME(args)', 'gen:NAME(args)', a file (FILE#2: its second instance), or - for standard input."
+)
+
+
+def solve(
+    problem: Annotated[str, typer.Argument(help=PROBLEM_HELP, show_default=False)],
+    solver: Annotated[
+        str | None, typer.Option(help="Solver: see `fnanneal solvers list`. [default: sa]", show_default=False)
+    ] = None,
+    as_: Annotated[Kind | None, typer.Option("--as", help="Convert the problem first, exactly.")] = None,
+    format: Annotated[str | None, typer.Option(help="The file's format, where content and suffix do not tell.")] = None,
+    time_limit: Annotated[
+        float | None, typer.Option(help="Seconds, from the first spin test; loading and compiling apart.")
+    ] = None,
+    num_sweeps: Annotated[int | None, typer.Option(help="Sweeps of one read.")] = None,
+    target: Annotated[
+        float | None, typer.Option(help="Stop once the objective is this good; exit code 3 if it never is.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Same seed, same spins. Drawn and shown if not given.", show_default=False)
+    ] = None,
+    num_reads: Annotated[int | None, typer.Option(help="Independent reads.")] = None,
+    backend: Annotated[Backend, typer.Option(help="Where to run.")] = Backend.auto,
+    threads: Annotated[
+        int | None, typer.Option(help="Default: the processors this process may use.", show_default=False)
+    ] = None,
+    initial: Annotated[
+        Path | None, typer.Option(help="A solution file to start from: one spin (+1/-1) or bit (0/1) a line.")
+    ] = None,
+    max_memory: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="Refuse what needs more, such as 4GiB. [default: 90 % of free memory]")
+    ] = None,
+    checkpoint: Annotated[Path | None, typer.Option(help="Save the run here, every second.")] = None,
+    resume: Annotated[
+        Path | None, typer.Option(help="Go on from a checkpoint; solver, seed and settings come from it.")
+    ] = None,
+    setting: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="A setting of the solver, such as schedule=fn. Repeatable."),
+    ] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the best solution, one number a line.")] = None,
+    json_: Annotated[bool, typer.Option("--json", help="Print one JSON object, and nothing else, on standard output.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the objective alone; no progress.")] = False,
+) -> int:
+    """Solve a problem, and recompute what is found before it is shown."""
+    import time
+
+    from ..errors import InputError
+    from ..result import Status
+    from .display import progress, show, write_solution
+
+    memory = None if max_memory is None else _size(max_memory)
+    if output is not None and not (output.parent.is_dir() and not output.is_dir()):
+        raise InputError(f"cannot write {output}: no such folder" if not output.is_dir() else f"{output} is a directory")
+    started = time.perf_counter()
+    model = read_problem(problem, as_, format)
+    load_s = time.perf_counter() - started
+    states = None if initial is None else [read_solution(model, initial)]
+    from dataclasses import replace
+
+    from ..solvers.solve import solve as run
+
+    with progress(model, quiet) as callback:
+        result = run(
+            model, solver, time_limit=time_limit, num_sweeps=num_sweeps, num_reads=num_reads, target=_whole(target), seed=seed,
+            backend=backend.value, threads=threads, initial_states=states, max_memory=memory, callback=callback, checkpoint=checkpoint,
+            resume=resume, **_settings(setting or []),
+        )  # fmt: skip
+    result = replace(result, time=replace(result.time, load_s=load_s))
+    if output is not None:
+        write_solution(result, output)
+    if json_:
+        typer.echo(json.dumps(result.to_dict()))
+    elif quiet:
+        typer.echo(result.objective)
+    else:
+        show(result, output)
+    return _exit_code(result, target, Status)
+
+
+def read_problem(spec: str, kind: Kind | None, format: str | None) -> Model:
+    """The problem of a command line; ``-`` is standard input."""
+    from ..errors import FormatError
+    from ..problems.load import load
+
+    if spec == "-":
+        if sys.stdin is None or sys.stdin.closed:
+            raise FormatError("<stdin>", None, "standard input is closed")
+        try:
+            source: Any = sys.stdin.buffer.read()
+        except OSError as e:
+            raise FormatError("<stdin>", None, e.strerror or str(e)) from e
+    else:
+        source = spec
+    return load(source, None if kind is None else kind.value, format=format)
+
+
+def read_solution(model: Model, path: Path) -> Any:
+    """Spins of a solution file: (n,) int8."""
+    from ..errors import FormatError, InputError
+
+    where = str(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as e:
+        raise FormatError(where, None, "not a text file") from e
+    except OSError as e:
+        raise FormatError(where, None, (e.strerror or str(e)).lower()) from e
+    values = []
+    for number, line in enumerate(text.splitlines(), 1):
+        token = line.strip()
+        if not token:
+            continue
+        if token not in ("+1", "1", "-1", "0"):
+            raise FormatError(where, number, f"expected one of +1, -1, 1, 0, not {token[:40]!r}")
+        values.append(int(token))
+    if len(values) != model.n:
+        raise FormatError(where, None, f"{len(values)} values for a problem of {model.n} variables")
+    try:
+        return model.spins(values)
+    except InputError as e:
+        raise FormatError(where, None, str(e)) from e
+
+
+def _exit_code(result: Result, target: float | None, status: Any) -> int:
+    if result.status == status.INTERRUPTED:
+        return 130
+    if target is None:
+        return 0
+    reached = result.objective >= target if result.sense == "max" else result.objective <= target
+    return 0 if reached else 3
+
+
+def _whole(target: float | None) -> float | None:
+    return int(target) if target is not None and target.is_integer() else target
+
+
+def _settings(pairs: list[str]) -> dict[str, Any]:
+    import ast
+
+    from ..errors import InputError
+
+    settings: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key.isidentifier():
+            raise InputError(f"--set takes KEY=VALUE, not {pair!r}")
+        try:
+            settings[key] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            settings[key] = value
+    return settings
+
+
+def _size(text: str) -> int:
+    import re
+
+    from ..errors import InputError
+
+    found = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]*)?)\s*([kMGT]?)(i?)B?\s*", text)
+    if not found or float(found[1]) <= 0:
+        raise InputError(f"--max-memory takes a size such as 500MB or 4GiB, not {text!r}")
+    return int(float(found[1]) * (1024 if found[3] else 1000) ** " kMGT".index(found[2] or " "))
