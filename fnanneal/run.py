@@ -249,11 +249,12 @@ def drive(
             t = clock()
             solver.advance(system, state, budget, parallel)
             took = clock() - t
-            report = solver.report(system, state)
+            before, report = report.sweeps, solver.report(system, state)
             run.elapsed = clock() - origin
             left = math.inf if time_limit is None else max(time_limit - run.elapsed, 1e-3)
-            scale = min(CHUNK_S, left) / max(took, 1e-6)
-            budget = max(1, int(budget * min(scale, 8.0)))
+            # A round may have ended before the budget did: the next chunk is planned by what was done.
+            done = (report.sweeps - before) * problem.n
+            budget = max(1, int(done * min(min(CHUNK_S, left) / max(took, 1e-6), 8.0)))
             if report.round_over:
                 run.samples.add(problem, report)
             if report.round_over or target is not None or verify_s <= VERIFY_SHARE * run.elapsed:

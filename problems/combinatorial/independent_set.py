@@ -129,7 +129,7 @@ def neurobench_mis(n: int, density: float, seed: int) -> MaximumIndependentSet:
     Raises
     ------
     InputError
-        For n < 1, a density outside 0 to 1, a seed that is no non-negative integer, and graphs of more than 5e7 edges.
+        For n outside 1 to 10**6, a density outside 0 to 1, a seed outside 0 to 2**32 - 1, and more than 5e7 edges.
 
     References
     ----------
