@@ -107,11 +107,16 @@ def show(result: Result, output: Path | None) -> None:
         off = abs(known.value - result.objective)
         by = "equal" if not off else f"{number(off)} {how}" + (f", gap {result.gap:.3%}" if result.gap else "")
         row("best known", f"{number(known.value)}: {by}  ({known.source})")
-    row("solver", f"{result.solver}, seed {result.seed}, {result.num_reads} read{'s' * (result.num_reads != 1)} on {result.backend}")
+    row(
+        "solver",
+        f"{result.solver}, seed {result.seed}, {result.num_reads} read{'s' * (result.num_reads != 1)} on {result.backend}",
+    )
     row("status", result.status.message)
     t = result.time
     load = "" if t.load_s is None else f"load {seconds(t.load_s)} · "
-    row("time", f"{load}compile {seconds(t.compile_s)} · solve {seconds(t.solve_s)} · best after {seconds(t.to_best_s)}")
+    row(
+        "time", f"{load}compile {seconds(t.compile_s)} · solve {seconds(t.solve_s)} · best after {seconds(t.to_best_s)}"
+    )
     e = result.events
     rate = f" ({quantity(e.spin_tests / t.solve_s)}/s)" if t.solve_s > 0 else ""
     row(

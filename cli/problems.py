@@ -63,7 +63,9 @@ def show(
     facts = {
         **model.summary(),
         "integral": model.integral,
-        "weights": None if not c.m else {"min": c.weights.min().item(), "max": c.weights.max().item(), "sum": c.weights.sum().item()},
+        "weights": None
+        if not c.m
+        else {"min": c.weights.min().item(), "max": c.weights.max().item(), "sum": c.weights.sum().item()},
         "degree": {"min": int(degree.min()), "mean": float(degree.mean()), "max": int(degree.max())},
         "best_known": None if known is None else known.value,
         "source": None if known is None else known.source,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from ..problems.models import Model
+    from ..problems.models import Problem
     from ..result import Result
 
 
@@ -30,9 +30,7 @@ class Backend(enum.StrEnum):
     cpu = "cpu"
 
 
-PROBLEM_HELP = (
-    "gset:G22, K2000, 'rudy:EXPR', 'nx:NAME(args)', 'gen:NAME(args)', a file (FILE#2: its second instance), or - for standard input."
-)
+PROBLEM_HELP = "gset:G22, K2000, 'rudy:EXPR', 'nx:NAME(args)', 'gen:NAME(args)', a file (FILE#2: its second instance), or - for standard input."
 
 
 def solve(
@@ -61,7 +59,8 @@ def solve(
         Path | None, typer.Option(help="A solution file to start from: one spin (+1/-1) or bit (0/1) a line.")
     ] = None,
     max_memory: Annotated[
-        str | None, typer.Option(metavar="SIZE", help="Refuse what needs more, such as 4GiB. [default: 90 % of free memory]")
+        str | None,
+        typer.Option(metavar="SIZE", help="Refuse what needs more, such as 4GiB. [default: 90 % of free memory]"),
     ] = None,
     checkpoint: Annotated[Path | None, typer.Option(help="Save the run here, every second.")] = None,
     resume: Annotated[
@@ -71,8 +70,12 @@ def solve(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="A setting of the solver, such as schedule=fn. Repeatable."),
     ] = None,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the best solution, one number a line.")] = None,
-    json_: Annotated[bool, typer.Option("--json", help="Print one JSON object, and nothing else, on standard output.")] = False,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write the best solution, one number a line.")
+    ] = None,
+    json_: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object, and nothing else, on standard output.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the objective alone; no progress.")] = False,
 ) -> int:
     """Solve a problem, and recompute what is found before it is shown."""
@@ -84,7 +87,9 @@ def solve(
 
     memory = None if max_memory is None else _size(max_memory)
     if output is not None and not (output.parent.is_dir() and not output.is_dir()):
-        raise InputError(f"cannot write {output}: no such folder" if not output.is_dir() else f"{output} is a directory")
+        raise InputError(
+            f"cannot write {output}: no such folder" if not output.is_dir() else f"{output} is a directory"
+        )
     started = time.perf_counter()
     model = read_problem(problem, as_, format)
     load_s = time.perf_counter() - started
@@ -111,7 +116,7 @@ def solve(
     return _exit_code(result, target, Status)
 
 
-def read_problem(spec: str, kind: Kind | None, format: str | None) -> Model:
+def read_problem(spec: str, kind: Kind | None, format: str | None) -> Problem:
     """The problem of a command line; ``-`` is standard input."""
     from ..errors import FormatError
     from ..problems.load import load
@@ -128,7 +133,7 @@ def read_problem(spec: str, kind: Kind | None, format: str | None) -> Model:
     return load(source, None if kind is None else kind.value, format=format)
 
 
-def read_solution(model: Model, path: Path) -> Any:
+def read_solution(model: Problem, path: Path) -> Any:
     """Spins of a solution file: (n,) int8."""
     from ..errors import FormatError, InputError
 

@@ -29,4 +29,6 @@ def verify(
         out = {"problem": model.summary(), "sense": model.sense, "objective": objective}
         typer.echo(json.dumps({**out, "best_known": None if known is None else known.value}))
         return
-    typer.echo(f"{word(model.kind)} {number(objective)}" + ("" if known is None else f"  (best known {number(known.value)})"))
+    typer.echo(
+        f"{word(model.kind)} {number(objective)}" + ("" if known is None else f"  (best known {number(known.value)})")
+    )

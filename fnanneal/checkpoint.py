@@ -69,7 +69,7 @@ class Checkpoint:
             handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
             try:
                 with os.fdopen(handle, "wb") as f:
-                    np.savez(f, allow_pickle=False, **arrays)  # type: ignore[arg-type]
+                    np.savez(f, allow_pickle=False, **arrays)
                     f.flush()
                     os.fsync(f.fileno())
                 os.replace(temporary, path)

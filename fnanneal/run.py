@@ -331,9 +331,7 @@ def _resumed(problem: Problem, resume: Checkpoint) -> _Run:
     )
 
 
-def _save(
-    path: Path, problem: Problem, solver: Solver, seed: int, open_ended: bool, state: State, run: _Run
-) -> None:
+def _save(path: Path, problem: Problem, solver: Solver, seed: int, open_ended: bool, state: State, run: _Run) -> None:
     Checkpoint(
         problem=problem.sha256(),
         solver=solver.name,

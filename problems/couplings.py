@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import InputError
 
-Weights = NDArray[np.int64] | NDArray[np.float64]
+Weights = NDArray[Any]  # int64 or float64
 MAX_SPINS = 2**31 - 1
 MAX_INT_SUM = 2**60
 

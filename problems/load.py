@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Hashable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,13 +13,13 @@ import numpy as np
 from ..errors import InputError
 from . import formats
 from .couplings import Couplings
-from .models import QUBO, Ising, MaxCut, Model
+from .models import QUBO, Ising, MaxCut, Problem
 
 Kind = Literal["maxcut", "ising", "qubo"]
 PREFIXES = ("gset:", "rudy:", "nx:", "gen:")
 
 
-def load(spec: Any, kind: Kind | None = None, *, format: str | None = None) -> Model:
+def load(spec: Any, kind: Kind | None = None, *, format: str | None = None) -> Problem:
     """A problem from a name, a file, a graph, a matrix or dictionaries.
 
     Parameters
@@ -26,7 +27,7 @@ def load(spec: Any, kind: Kind | None = None, *, format: str | None = None) -> M
     spec
         One of
 
-        - a `Model`;
+        - an `Ising`, `QUBO` or `MaxCut`, as it is;
         - a string: ``gset:G22``, ``G22``, ``K2000``, ``rudy:EXPR``, ``nx:NAME(args)``, ``gen:NAME(args)``, or a path (``FILE#2`` for the
           second instance of a file); or a `pathlib.Path`;
         - bytes: the content of a file;
@@ -58,8 +59,8 @@ def load(spec: Any, kind: Kind | None = None, *, format: str | None = None) -> M
     return {"maxcut": model.to_maxcut, "ising": model.to_ising, "qubo": model.to_qubo}[kind]()
 
 
-def _load(spec: Any, kind: Kind | None, format: str | None) -> Model:
-    if isinstance(spec, Model):
+def _load(spec: Any, kind: Kind | None, format: str | None) -> Problem:
+    if isinstance(spec, Ising | QUBO | MaxCut):
         return spec
     if isinstance(spec, str):
         return _named(spec, format)
@@ -82,7 +83,7 @@ def _load(spec: Any, kind: Kind | None, format: str | None) -> Model:
     )
 
 
-def _named(text: str, format: str | None) -> Model:
+def _named(text: str, format: str | None) -> Problem:
     spec = text.strip()
     if not spec:
         raise InputError("the problem's name is empty")
@@ -105,7 +106,7 @@ def _named(text: str, format: str | None) -> Model:
     return _file(spec, format)
 
 
-def _prefixed(prefix: str, body: str) -> Model:
+def _prefixed(prefix: str, body: str) -> Problem:
     if prefix == "gset":
         from .instances import instance
 
@@ -123,16 +124,20 @@ def _prefixed(prefix: str, body: str) -> Model:
     return from_family(body)
 
 
-def _file(spec: str | os.PathLike[str] | bytes | bytearray, format: str | None) -> Model:
+def _file(spec: str | os.PathLike[str] | bytes | bytearray, format: str | None) -> Problem:
     index = None
     if isinstance(spec, str) and not os.path.exists(spec):
         path, mark, rest = spec.rpartition("#")
         if mark and rest.isdigit() and os.path.exists(path):
             spec, index = path, int(rest)
-    return formats.read(bytes(spec) if isinstance(spec, bytearray) else Path(spec) if isinstance(spec, str) else spec, format=format, index=index)
+    return formats.read(
+        bytes(spec) if isinstance(spec, bytearray) else Path(spec) if isinstance(spec, str) else spec,
+        format=format,
+        index=index,
+    )
 
 
-def _from_matrix(matrix: Any, kind: Kind) -> Model:
+def _from_matrix(matrix: Any, kind: Kind) -> Problem:
     """A dense or sparse (n, n) matrix."""
     if hasattr(matrix, "tocoo"):
         coo = matrix.tocoo()
@@ -153,7 +158,9 @@ def _from_matrix(matrix: Any, kind: Kind) -> Model:
     n = int(shape[0])
     if data.dtype.kind == "f" and not np.isfinite(data).all():
         k = int(np.argmin(np.isfinite(data)))
-        raise InputError(f"the matrix is {data[k]} at row {int(rows[k])}, column {int(cols[k])}: every entry must be finite")
+        raise InputError(
+            f"the matrix is {data[k]} at row {int(rows[k])}, column {int(cols[k])}: every entry must be finite"
+        )
     upper, _ = Couplings.build(n, rows[rows < cols], cols[rows < cols], data[rows < cols])
     lower, _ = Couplings.build(n, cols[rows > cols], rows[rows > cols], data[rows > cols])
     _, loops = Couplings.build(n, rows[rows == cols], cols[rows == cols], data[rows == cols])
@@ -179,10 +186,8 @@ def _from_matrix(matrix: Any, kind: Kind) -> Model:
 
 def _indexed(labels: list[Hashable]) -> tuple[dict[Hashable, int], tuple[Hashable, ...] | None]:
     """Label to index, and the labels in order; sorted, and plain where they are 0..n-1."""
-    try:
+    with suppress(TypeError):  # labels of several kinds stay in the order in which they came
         labels = sorted(labels)  # type: ignore[type-var]
-    except TypeError:
-        pass  # labels of several kinds stay in the order in which they came
     return {v: k for k, v in enumerate(labels)}, tuple(labels)
 
 
@@ -216,17 +221,17 @@ def _from_ising(h: Any, terms: Mapping[Any, Any]) -> Ising:
     couplings, loops = Couplings.build(
         len(index), [index[u] for u, _, _ in pairs], [index[v] for _, v, _ in pairs], [w for _, _, w in pairs]
     )
-    fields = [biases.get(v, 0) for v in labels or ()]
+    fields = np.array([biases.get(v, 0) for v in labels or ()])
     return Ising(couplings=couplings, fields=fields, offset=loops.sum().item(), variables=labels)
 
 
-def _from_bqm(bqm: Any) -> Model:
+def _from_bqm(bqm: Any) -> Problem:
     """A dimod binary quadratic model, by its public attributes."""
     labels = tuple(bqm.variables)
     index = {v: k for k, v in enumerate(labels)}
     pairs = [(index[u], index[v], float(w)) for (u, v), w in bqm.quadratic.items()]
     couplings, _ = Couplings.build(len(labels), [p[0] for p in pairs], [p[1] for p in pairs], [p[2] for p in pairs])
-    linear = [float(bqm.linear[v]) for v in labels]
+    linear = np.array([float(bqm.linear[v]) for v in labels])
     if bqm.vartype.name == "SPIN":
         return Ising(couplings=couplings, fields=linear, offset=float(bqm.offset), variables=labels)
     return QUBO(couplings=couplings, linear=linear, offset=float(bqm.offset), variables=labels)

@@ -106,7 +106,9 @@ class Model:
                 if self.kind != "maxcut":
                     digest = hashlib.sha256(f"fnanneal {self.kind} {digest}".encode()).hexdigest()
             else:
-                h = hashlib.sha256(f"fnanneal {self.kind} {self.couplings.sha256()} {offset!r} {linear.dtype}\n".encode())
+                h = hashlib.sha256(
+                    f"fnanneal {self.kind} {self.couplings.sha256()} {offset!r} {linear.dtype}\n".encode()
+                )
                 h.update(linear.astype(linear.dtype.newbyteorder("<")).tobytes())
                 digest = h.hexdigest()
             self._cache["sha256"] = digest
@@ -225,7 +227,10 @@ class Model:
             ends = np.flatnonzero(i.fields).astype(np.int32)
             weights: Weights = np.concatenate([c.weights, i.fields[ends]])
             wide, _ = Couplings.build(
-                i.n + 1, np.concatenate([c.rows, ends]), np.concatenate([c.cols, np.full(ends.size, i.n, np.int32)]), weights
+                i.n + 1,
+                np.concatenate([c.rows, ends]),
+                np.concatenate([c.cols, np.full(ends.size, i.n, np.int32)]),
+                weights,
             )
             if labels is not None:
                 labels = (*labels, _fresh(ANCILLA, labels))
@@ -377,7 +382,9 @@ class QUBO(Model):
         return Ising(
             couplings=c.replace_weights(_quarter(c.weights)),
             fields=_quarter(2 * self.linear + _row_sums(c)),
-            offset=_quarter(as_weights([4 * self.offset + 2 * _total(self.linear) + _total(c.weights)], "offset")).tolist()[0],
+            offset=_quarter(
+                as_weights([4 * self.offset + 2 * _total(self.linear) + _total(c.weights)], "offset")
+            ).tolist()[0],
             variables=self.variables,
             name=self.name,
             known=self.known,
@@ -456,3 +463,6 @@ class MaxCut(Model):
 
     def to_maxcut(self) -> MaxCut:
         return self
+
+
+Problem = Ising | QUBO | MaxCut

@@ -90,7 +90,9 @@ class Exact:
         return np.array([1 if k >= system.free or code >> k & 1 else -1 for k in range(system.system.n)], np.int8)
 
     def _part(self, system: Dense, best: NDArray[Any], codes: NDArray[np.int64], first: int, last: int) -> int:
-        return int(enumerate_codes(system.rows, system.fields, system.free, system.low, int(first), int(last), best, codes))
+        return int(
+            enumerate_codes(system.rows, system.fields, system.free, system.low, int(first), int(last), best, codes)
+        )
 
     def advance(self, system: Dense, state: State, budget: int, run: Callable[..., Any]) -> None:
         """About `budget` more assignments, in parts that run side by side."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable
+from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
+from pathlib import Path
+from pkgutil import iter_modules
 from typing import Any, TypeVar
 
 from ..errors import InputError
 
-BUILT_IN = ("exact", "neurosa", "sa")
 GROUP = "fnanneal.solvers"
 
 S = TypeVar("S", bound=type)
@@ -21,16 +23,24 @@ def solver(name: str) -> Callable[[S], S]:
     """Class decorator: register a solver under a name."""
 
     def register(cls: S) -> S:
-        cls.name = name
+        cls.name = name  # type: ignore[attr-defined]
         _registered[name] = cls
         return cls
 
     return register
 
 
+@cache
+def _built_in() -> frozenset[str]:
+    """The files of this folder that hold a solver each: all but the machinery."""
+    folder = [str(Path(__file__).parent)]
+    files = {m.name for m in iter_modules(folder) if not m.ispkg}
+    return frozenset(files - {"registry", "solve", "system"})
+
+
 def names() -> list[str]:
     """All names, built in and installed."""
-    return sorted({*BUILT_IN, *_registered, *(e.name for e in entry_points(group=GROUP))})
+    return sorted({*_built_in(), *_registered, *(e.name for e in entry_points(group=GROUP))})
 
 
 def get(name: str) -> Any:
@@ -42,7 +52,7 @@ def get(name: str) -> Any:
         For an unknown name; the message lists what exists.
     """
     if name not in _registered:
-        if name in BUILT_IN:
+        if name in _built_in():
             import_module(f".{name}", __package__)
         else:
             for entry in entry_points(group=GROUP):

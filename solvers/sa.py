@@ -20,9 +20,9 @@ from ..fndam import FNTimer
 from ..problems.models import Model
 from ..result import Events, Spins
 from ..run import Report
+from .kernels.start import random_spins
 from .kernels.sweep import TABLE, anneal
 from .registry import solver
-from .start import first_states
 from .system import SpinSystem, spin_system
 
 Schedule = Literal["geometric", "linear", "fn"]
@@ -117,8 +117,8 @@ class SimulatedAnnealing:
         return 120 * problem.m + 60 * problem.n + reads * problem.n * 10
 
     def warm_up(self, system: SpinSystem) -> None:
-        first_states(1, 1, 0, 0)
         state = self._state(system, 1, 0, False)
+        random_spins(np.uint64(0), 0, state.spins[0])
         self._anneal(system, state, np.zeros(0), 0, 0, 0)
 
     def range(self, system: SpinSystem) -> tuple[float, float]:
@@ -173,12 +173,12 @@ class SimulatedAnnealing:
     def _begin(self, system: SpinSystem, state: State, initial: Spins | None) -> None:
         """New chains: from the given states (k, n) in turn, else random."""
         reads = state.spins.shape[0]
-        if initial is not None:
-            state.spins[:] = initial[np.arange(reads) % initial.shape[0]]
-        else:
-            state.spins[:] = first_states(reads, system.n, state.key, state.round)
-        state.best[:] = state.spins
         for r in range(reads):
+            if initial is not None:
+                state.spins[r] = initial[r % initial.shape[0]]
+            else:
+                random_spins(np.uint64(state.key), self._read(state, r), state.spins[r])
+            state.best[r] = state.spins[r]
             state.fields[r] = system.local_fields(state.spins[r])
             state.values[r] = system.value(state.spins[r])
         if self.num_sweeps is not None:
@@ -188,6 +188,10 @@ class SimulatedAnnealing:
         else:
             state.sweeps = DEFAULT_SWEEPS
         state.sweep = 0
+
+    def _read(self, state: State, r: int) -> int:
+        """The number of read r of this round, for its random numbers."""
+        return int(state.round * state.spins.shape[0] + r) % 2**32
 
     def advance(self, system: SpinSystem, state: State, budget: int, run: Callable[..., Any]) -> None:
         """About `budget` spin tests of every read: whole sweeps, at least one, within the round."""
@@ -219,11 +223,12 @@ class SimulatedAnnealing:
         run(one, reads)
         state.sweep = last
 
-    def _anneal(self, system: SpinSystem, state: State, slopes: NDArray[np.float64], reach: int, r: int, first: int) -> None:
-        read = (state.round * state.spins.shape[0] + r) % 2**32
+    def _anneal(
+        self, system: SpinSystem, state: State, slopes: NDArray[np.float64], reach: int, r: int, first: int
+    ) -> None:
         anneal(
             system.indptr, system.indices, system.weights, system.segments, slopes, self.rule == "heat-bath", reach,
-            state.spins[r], state.fields[r], state.best[r], state.values[r], state.counts[r], np.uint64(state.key), read, first,
+            state.spins[r], state.fields[r], state.best[r], state.values[r], state.counts[r], np.uint64(state.key), self._read(state, r), first,
         )  # fmt: skip
 
     def report(self, system: SpinSystem, state: State) -> Report:
@@ -242,4 +247,3 @@ class SimulatedAnnealing:
             temperature=float(t),
             fraction=None if state.open_ended else state.sweep / state.sweeps,
         )
-

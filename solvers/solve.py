@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import secrets
@@ -99,7 +100,7 @@ def solve(
         raise InputError(f"unknown backend {backend!r}: this version has cpu")
     if time_limit is not None and not 0 < time_limit < float("inf"):
         raise InputError(f"time_limit must be positive and finite (got {time_limit})")
-    if target is not None and target != target:
+    if target is not None and math.isnan(target):
         raise InputError("target is not a number")
     threads = _threads(threads)
     saved = None if resume is None else Checkpoint.read(Path(resume))

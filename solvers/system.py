@@ -91,7 +91,8 @@ class SpinSystem:
         # reduceat would give an empty row its successor's first term; the running sum knows empty rows.
         sums = np.zeros(product.size + 1, np.int64 if self.integral else np.float64)
         np.cumsum(product, out=sums[1:])
-        return (sums[self.indptr[1:]] - sums[self.indptr[:-1]] + self.fields).astype(self.fields.dtype)
+        fields: NDArray[Any] = sums[self.indptr[1:]] - sums[self.indptr[:-1]] + self.fields
+        return fields.astype(self.fields.dtype)
 
     def value(self, spins: Spins) -> int | float:
         """value(s) of the module's docstring, of spins (n,) in the kernels' order."""
@@ -130,7 +131,8 @@ def spin_system(problem: Model, *, coloured: bool) -> SpinSystem:
     couplings, fields, unit = _integers(ising.couplings.weights, ising.fields)
     if couplings.dtype == np.float64 and any(a.dtype == np.int64 for a in (ising.couplings.weights, ising.fields)):
         largest_int = max(
-            (int(np.abs(a).max(initial=0)) for a in (ising.couplings.weights, ising.fields) if a.dtype == np.int64), default=0
+            (int(np.abs(a).max(initial=0)) for a in (ising.couplings.weights, ising.fields) if a.dtype == np.int64),
+            default=0,
         )
         if largest_int >= 2**53:
             raise InputError("weights too large: keep them below 2**53")
@@ -152,7 +154,7 @@ def spin_system(problem: Model, *, coloured: bool) -> SpinSystem:
     row = sums[indptr[1:]] - sums[indptr[:-1]] + np.abs(fields)
     squares = np.concatenate([[0.0], np.cumsum(magnitude**2)])
     largest = float(row.max())
-    kind: type[np.int32] | type[np.float64] = np.float64
+    kind: type[np.int32 | np.float64] = np.float64
     if couplings.dtype == np.int64:
         if largest < _INT32_GAIN:
             kind = np.int32

@@ -11,8 +11,9 @@ from dataclasses import replace
 from typing import IO, Any
 
 from ...errors import FormatError, InputError
+from ..models import Problem
 from . import biqmac, bqp, lossless, mtx, qbsolv, rudy
-from .base import Format, Problem, Source
+from .base import Format, Source
 from .files import fetch, store
 from .table import plain_text
 

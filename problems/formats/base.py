@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 
 from ...errors import FormatError, InputError, ProblemWarning
 from ..couplings import Couplings, Weights
-from ..models import QUBO, Ising, MaxCut
+from ..models import QUBO, MaxCut
 from .table import Table
 
-Problem = Ising | QUBO | MaxCut
 Kind = Literal["maxcut", "qubo", "ising", "any"]
 
 # a QUBO keeps one linear term a variable, so a tiny file with an enormous n would fill the memory

@@ -21,8 +21,8 @@ import numpy as np
 from ...errors import FormatError, InputError
 from ...result import BestKnown
 from ..couplings import Couplings, as_weights
-from ..models import QUBO, Ising
-from .base import MAX_QUBO_VARIABLES, Format, Problem, Source, cut, only_problem
+from ..models import QUBO, Ising, Problem
+from .base import MAX_QUBO_VARIABLES, Format, Source, cut, only_problem
 from .table import MAX_VARIABLES, brief
 
 SCHEMA = 1

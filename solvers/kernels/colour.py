@@ -8,7 +8,7 @@ from .jit import kernel
 
 
 @kernel
-def greedy_colours(indptr, indices, order):  # type: ignore[no-untyped-def]
+def greedy_colours(indptr, indices, order):
     """The smallest free colour for each vertex in turn.
 
     indptr (n+1,) int64, indices (2m,) uint32, order (n,) uint32. Returns (n,) int32.

@@ -15,7 +15,7 @@ LOW = 5
 
 
 @kernel
-def enumerate_codes(dense, fields, free, low, first, last, best, codes):  # type: ignore[no-untyped-def]
+def enumerate_codes(dense, fields, free, low, first, last, best, codes):
     """Assignments of the outer numbers first, ..., last - 1 > first; spins from `free` on stay up.
 
     dense (n, n), fields (n,): int64 or float64. best (1,) of that kind: the greatest value = -(sum_{i<j} w s s + sum h s) so far, kept up

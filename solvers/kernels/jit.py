@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numba
 from numba.core import caching
@@ -24,7 +24,6 @@ from numba.core.serialize import dumps
 
 from ...cache import cache_dir
 
-F = TypeVar("F", bound=Callable[..., Any])
 log = logging.getLogger("fnanneal")
 
 
@@ -48,7 +47,7 @@ class _Files:
     def load(self, key: Any) -> Any:
         try:
             stored, data = pickle.loads(self._path(key).read_bytes())
-        except Exception:  # absent, truncated or unreadable: compile again
+        except Exception:  # noqa: BLE001 (absent, truncated or unreadable in any way: compile again)
             return None
         return data if stored == repr(key) else None
 
@@ -79,30 +78,30 @@ class _Locator:
         """Nothing to do before `_Files.save`."""
 
 
-class _Impl(caching.CompileResultCacheImpl):  # type: ignore[misc]
+class _Impl(caching.CompileResultCacheImpl):
     def __init__(self, py_func: Callable[..., Any]) -> None:
         self._locator = _Locator()
         self._filename_base = f"{py_func.__module__.rpartition('.')[2]}.{py_func.__qualname__}"
 
 
-class _Cache(caching.FunctionCache):  # type: ignore[misc]
+class _Cache(caching.FunctionCache):
     def __init__(self, py_func: Callable[..., Any]) -> None:
         self._name = repr(py_func)
         self._py_func = py_func
         self._impl = _Impl(py_func)
         self._cache_path = str(_folder())
-        self._cache_file = _Files(self._impl._filename_base)
+        self._cache_file: Any = _Files(self._impl._filename_base)
         self.enable()
 
 
-def kernel(function: F) -> F:
+def kernel(function: Callable[..., Any]) -> Any:
     """Compile with Numba, releasing the GIL, cached on disk. With ``NUMBA_DISABLE_JIT=1`` the plain function."""
-    compiled = numba.njit(nogil=True, error_model="numpy")(function)
+    compiled: Any = numba.njit(nogil=True, error_model="numpy")(function)
     if hasattr(compiled, "_cache"):
         compiled._cache = _Cache(function)
-    return compiled  # type: ignore[no-any-return]
+    return compiled
 
 
-def helper(function: F) -> F:
-    """A function inlined into kernels; not cached by itself."""
-    return numba.njit(nogil=True, error_model="numpy", inline="never")(function)  # type: ignore[no-any-return]
+def helper(function: Callable[..., Any]) -> Any:
+    """A function that kernels call; compiled into each of them."""
+    return numba.njit(nogil=True, error_model="numpy")(function)

@@ -24,18 +24,34 @@ _MARGIN = 1e-9
 
 
 @helper
-def _temperature(c, start, slope, step):  # type: ignore[no-untyped-def]
+def _temperature(c, start, slope, step):
     return c / math.log1p(start + slope * step)
 
 
 @helper
-def _probability(gain, temperature, scale, floor):  # type: ignore[no-untyped-def]
+def _probability(gain, temperature, scale, floor):
     return (math.exp(gain / temperature) - floor) / scale
 
 
 @kernel
-def neurosa_steps(  # type: ignore[no-untyped-def]
-    indptr, indices, weights, spins, fields, best, journal, gains, counts, largest, timer, scale, floor, key, read, first, steps
+def neurosa_steps(
+    indptr,
+    indices,
+    weights,
+    spins,
+    fields,
+    best,
+    journal,
+    gains,
+    counts,
+    largest,
+    timer,
+    scale,
+    floor,
+    key,
+    read,
+    first,
+    steps,
 ):
     """Steps first, ..., first + steps - 1 of one read.
 
@@ -66,11 +82,15 @@ def neurosa_steps(  # type: ignore[no-untyped-def]
     while done < first + steps:
         # A batch ends where the counter's low word would wrap, so that its blocks are consecutive.
         batch = min(BATCH, first + steps - done, 2**32 - done % 2**32)
-        philox_blocks(key, np.uint64(done % 2**32), np.uint64(done // 2**32), np.uint64(read), np.uint64(STEP), batch, words)
+        philox_blocks(
+            key, np.uint64(done % 2**32), np.uint64(done // 2**32), np.uint64(read), np.uint64(STEP), batch, words
+        )
         for b in range(batch):
             w0, w1 = np.uint64(words[0, b]), np.uint64(words[1, b])
             chosen[b] = (w1 * wide + ((w0 * wide) >> half)) >> half
-            draw[b] = (np.uint64(words[2, b]) * np.uint64(2097152) + (np.uint64(words[3, b]) >> np.uint64(11))) * 2.0**-53
+            draw[b] = (
+                np.uint64(words[2, b]) * np.uint64(2097152) + (np.uint64(words[3, b]) >> np.uint64(11))
+            ) * 2.0**-53
         if done >= table_end:
             table_end = min(done + BLOCK, first + steps)
             hot = _temperature(c, start, slope, done)
@@ -105,7 +125,9 @@ def neurosa_steps(  # type: ignore[no-untyped-def]
             else:
                 if gain <= never:
                     continue
-                if gain <= sure and not gain > _temperature(c, start, slope, done + b) * math.log(scale * draw[b] + floor):
+                if gain <= sure and not gain > _temperature(c, start, slope, done + b) * math.log(
+                    scale * draw[b] + floor
+                ):
                     continue
             spikes += 1
             total += gain
@@ -124,7 +146,8 @@ def neurosa_steps(  # type: ignore[no-untyped-def]
             if total > top:
                 top = total
                 if length > n:
-                    best[:] = spins
+                    for k in range(spins.size):  # a slice would take seconds to compile
+                        best[k] = spins[k]
                 else:
                     for k in range(length):
                         best[journal[k]] = spins[journal[k]]

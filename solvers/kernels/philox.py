@@ -25,7 +25,7 @@ _32 = np.uint64(32)
 
 
 @helper
-def philox_blocks(key, first, c1, c2, c3, count, out):  # type: ignore[no-untyped-def]
+def philox_blocks(key, first, c1, c2, c3, count, out):
     """Blocks first, ..., first + count - 1 of counter word 0: word w of block b goes to out[w, b].
 
     key: uint64; first, c1, c2, c3: uint64 below 2**32 (first + count wraps within 32 bits); out: (4, >= count) uint32.

@@ -25,7 +25,7 @@ _FULL = np.float64(4294967296.0)
 
 
 @helper
-def exp_negative(x):  # type: ignore[no-untyped-def]
+def exp_negative(x):
     """exp(x) for x <= 0, to 1e-14 relative, 0 below -43: sums and products alone, so that no library's rounding enters."""
     x = max(x, -43.0)
     k = np.int64(0.5 - x * _LOG2E)
@@ -46,7 +46,7 @@ def exp_negative(x):  # type: ignore[no-untyped-def]
 
 
 @helper
-def flip_threshold(x, heat_bath):  # type: ignore[no-untyped-def]
+def flip_threshold(x, heat_bath):
     """2**32 p for b gain = x, as a float64 in [0, 2**32]."""
     e = exp_negative(-abs(x))
     if heat_bath:
@@ -55,7 +55,7 @@ def flip_threshold(x, heat_bath):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def anneal(  # type: ignore[no-untyped-def]
+def anneal(
     indptr, indices, weights, segments, slopes, heat_bath, reach, spins, fields, best, values, counts, key, read, first
 ):
     """Sweeps first, first + 1, ... of one read, one for each slope b.
@@ -120,7 +120,8 @@ def anneal(  # type: ignore[no-untyped-def]
             flips += np.int64(flipping)
         if value > top:
             top = value
-            best[:] = spins
+            for k in range(spins.size):  # a slice would take seconds to compile
+                best[k] = spins[k]
     values[0], values[1] = value, top
     counts[0] += flips
     counts[1] += np.int64(events)
