@@ -56,7 +56,7 @@ def load(spec: Any, kind: Kind | None = None, *, format: str | None = None) -> P
     model = _load(spec, kind, format)
     if kind is None or model.kind == kind:
         return model
-    return {"maxcut": model.to_maxcut, "ising": model.to_ising, "qubo": model.to_qubo}[kind]()
+    return model.to_maxcut() if kind == "maxcut" else model.to_ising() if kind == "ising" else model.to_qubo()
 
 
 def _load(spec: Any, kind: Kind | None, format: str | None) -> Problem:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ...errors import FormatError, InputError, ProblemWarning
 from ..couplings import Couplings, Weights
-from ..models import QUBO, MaxCut
+from ..models import QUBO, MaxCut, Problem
 from .table import Table
 
 Kind = Literal["maxcut", "qubo", "ising", "any"]
