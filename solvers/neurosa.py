@@ -4,6 +4,9 @@
 
 Source: Chen et al., Nat. Commun. 16 (2025), doi 10.1038/s41467-025-58231-5; the constants are those of the authors' reference
 configuration. A test passes with probability min(1, max(0, 0.4 (exp(gain/T) - 1e-6))): neither Metropolis nor detailed balance.
+
+The authors' maximum-independent-set variant (the NeuroBench QUBO workloads) runs on x = (1 + s)/2 with membrane v = Q x, the diagonal
+included, and toggles x_p iff (2 x_p - 1) v_p > mu. In spins that is the gain above plus Q_pp/2: `self_coupling`.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from numpy.typing import NDArray
 from ..errors import InputError
 from ..fndam import FNTimer
 from ..fndam.timer import NEUROSA
-from ..problems.models import Model
+from ..problems.models import QUBO, Model
 from ..result import Events, Spins
 from ..run import Report
 from .kernels.neurosa import neurosa_steps
@@ -49,6 +52,14 @@ class State:
     steps: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Neurons:
+    """The problem, and what each neuron's own state adds to its gain: shift (n,), of the weights' kind."""
+
+    graph: SpinSystem
+    shift: NDArray[Any]
+
+
 @solver("neurosa")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NeuroSA:
@@ -66,6 +77,8 @@ class NeuroSA:
         The same in sweeps of n steps; give one of the two.
     scale, floor
         Threshold mu = T ln(scale u + floor). 2.5 and 1e-6; a scale of 1 is Metropolis but for the floor.
+    self_coupling
+        Keep a QUBO's diagonal in the membrane. With scale 0.99, the authors' variant for maximum independent sets.
     k2, k0_minus_1, k1
         The FN timer: T(n) = k2 / ln(1 + k0_minus_1 + k1 n), n in steps.
     """
@@ -77,6 +90,7 @@ class NeuroSA:
     num_sweeps: int | None = None
     scale: float = 2.5
     floor: float = 1e-6
+    self_coupling: bool = False
     k2: float = NEUROSA.k2
     k0_minus_1: float = 1 / 8e4
     k1: float = 0.002 / 8e4
@@ -99,33 +113,40 @@ class NeuroSA:
     def settings(self) -> dict[str, Any]:
         return asdict(self)
 
-    def prepare(self, problem: Model) -> SpinSystem:
-        return spin_system(problem, coloured=False)
+    def prepare(self, problem: Model) -> Neurons:
+        graph = spin_system(problem, coloured=False)
+        shift = np.zeros(graph.n, graph.weights.dtype)
+        if self.self_coupling:
+            if not isinstance(problem, QUBO):
+                raise InputError(f"self_coupling needs a QUBO's diagonal, and this is {problem.kind}: convert it first")
+            shift += (problem.linear * (0.5 / graph.unit)).astype(shift.dtype)
+        return Neurons(graph=graph, shift=shift)
 
     def memory(self, problem: Model, *, open_ended: bool, threads: int) -> int:
         return 120 * problem.m + 60 * problem.n + self.num_reads * problem.n * 14
 
-    def warm_up(self, system: SpinSystem) -> None:
-        self._steps(system, self._state(system, np.ones((1, system.n), np.int8), 0, 0), 0, 0)
+    def warm_up(self, system: Neurons) -> None:
+        self._steps(system, self._state(system.graph, np.ones((1, system.graph.n), np.int8), 0, 0), 0, 0)
 
-    def init(self, system: SpinSystem, key: int, *, open_ended: bool, threads: int, initial: Spins | None) -> State:
-        n = system.n
+    def init(self, system: Neurons, key: int, *, open_ended: bool, threads: int, initial: Spins | None) -> State:
+        graph = system.graph
+        n = graph.n
         steps = self.num_sweeps * n if self.num_sweeps is not None else self.num_steps or DEFAULT_STEPS
         first = np.ones((1, n), np.int8) if initial is None else initial
         spins = np.ascontiguousarray(first[np.arange(self.num_reads) % first.shape[0]])
-        state = self._state(system, spins, key, steps)
+        state = self._state(graph, spins, key, steps)
         for r in range(self.num_reads):
-            state.fields[r] = system.local_fields(spins[r])
-            state.values[r] = system.value(spins[r])
+            state.fields[r] = graph.local_fields(spins[r])
+            state.values[r] = graph.value(spins[r])
         return state
 
-    def _state(self, system: SpinSystem, spins: Spins, key: int, steps: int) -> State:
+    def _state(self, graph: SpinSystem, spins: Spins, key: int, steps: int) -> State:
         reads, n = spins.shape
-        total = np.int64 if system.integral else np.float64
+        total = np.int64 if graph.integral else np.float64
         return State(
             spins=spins,
             best=spins.copy(),
-            fields=np.zeros((reads, n), system.weights.dtype),
+            fields=np.zeros((reads, n), graph.weights.dtype),
             journal=np.zeros((reads, n), np.int32),
             totals=np.zeros((reads, 2), total),
             values=np.zeros(reads, total),
@@ -138,20 +159,22 @@ class NeuroSA:
     def load_state(self, arrays: Mapping[str, Any]) -> State:
         return State(**arrays)
 
-    def _steps(self, system: SpinSystem, state: State, r: int, count: int) -> None:
+    def _steps(self, system: Neurons, state: State, r: int, count: int) -> None:
+        graph = system.graph
+        largest = int(graph.largest) + int(np.abs(system.shift).max()) if graph.integral else -1
         neurosa_steps(
-            system.indptr, system.indices, system.weights, state.spins[r], state.fields[r], state.best[r], state.journal[r],
-            state.totals[r], state.counts[r], int(system.largest) if system.integral else -1,
-            np.array([self.k2 / system.unit, self.k0_minus_1, self.k1]), self.scale, self.floor, np.uint64(state.key), r, state.step, count,
+            graph.indptr, graph.indices, graph.weights, state.spins[r], state.fields[r], system.shift, state.best[r], state.journal[r],
+            state.totals[r], state.counts[r], largest, np.array([self.k2 / graph.unit, self.k0_minus_1, self.k1]), self.scale, self.floor,
+            np.uint64(state.key), r, state.step, count,
         )  # fmt: skip
 
-    def advance(self, system: SpinSystem, state: State, budget: int, run: Callable[..., Any]) -> None:
+    def advance(self, system: Neurons, state: State, budget: int, run: Callable[..., Any]) -> None:
         """`budget` steps of every read."""
         count = min(budget, state.steps - state.step)
         run(lambda r: self._steps(system, state, r, count), self.num_reads)
         state.step += count
 
-    def report(self, system: SpinSystem, state: State) -> Report:
+    def report(self, system: Neurons, state: State) -> Report:
         tests = state.step * self.num_reads
         return Report(
             values=state.values + 2 * state.totals[:, 1],
@@ -164,7 +187,7 @@ class NeuroSA:
                 synaptic_events=int(state.counts[:, 2].sum()),
                 threshold_draws=tests,
             ),
-            sweeps=state.step / system.n,
+            sweeps=state.step / system.graph.n,
             temperature=float(self.timer().voltage(state.step)),
             fraction=state.step / state.steps,
         )

@@ -33,6 +33,9 @@ DEFAULT_SWEEPS = 1000
 _EXP_RANGE = 22.2
 _REFRESH = 1024
 QUENCH = 5
+GREEDY = 16
+COLDEST = 1e-30
+HOT, COLD = 0.5, 0.25
 
 
 @dataclass(slots=True, kw_only=True)
@@ -40,7 +43,7 @@ class State:
     """R chains in the kernels' order of spins.
 
     spins, best (R, n) int8; fields (R, n); values (R, 2): now and at best; counts (R, 2): flips and synaptic events, over all rounds.
-    ``sweep`` of ``sweeps`` in round ``round``; ``past``: sweeps of earlier rounds.
+    hot, cold: temperatures at the ends of an anneal. ``sweep`` of ``sweeps`` in round ``round``; ``past``: sweeps of earlier rounds.
     """
 
     spins: NDArray[np.int8]
@@ -50,6 +53,8 @@ class State:
     counts: NDArray[np.int64]
     key: int
     open_ended: bool
+    hot: float = 1.0
+    cold: float = 1.0
     round: int = 0
     sweep: int = 0
     sweeps: int = 0
@@ -69,8 +74,9 @@ class SimulatedAnnealing:
         Sweeps of one anneal. Default 1000; with a time limit or a target alone, anneals follow one another with sweeps growing from 1000
         by half each time.
     beta_range
-        (hot, cold) inverse temperatures, in units of 1/energy of the Ising form. Default: from the local fields' spread, rms:
-        T = 2 max(0.7 u, 0.7 rms) to 2 max(0.2 u, 0.09 rms), u the greatest common unit of the weights (0 for real weights).
+        (hot, cold) inverse temperatures, in units of 1/energy of the Ising form. Default: from the positive losses -gain of the spins at
+        one greedy local optimum, T_hot = half their mean and T_cold = the smaller of T_hot/10 and a quarter of their 10 % quantile
+        (T in units of the gain, which is half an energy).
     schedule
         "geometric", "linear" (in T), or "fn": the Fowler-Nordheim timer.
     kappa
@@ -121,20 +127,27 @@ class SimulatedAnnealing:
         random_spins(np.uint64(0), 0, state.spins[0])
         self._anneal(system, state, np.zeros(0), 0, 0, 0)
 
-    def range(self, system: SpinSystem) -> tuple[float, float]:
-        """Hot and cold temperature, in units of the Ising energy."""
+    def _range(self, system: SpinSystem) -> tuple[float, float]:
+        """Hot and cold temperature, in units of the Ising energy: by default from the gains of a greedy local optimum."""
         if self.beta_range is not None:
             return 1 / self.beta_range[0], 1 / self.beta_range[1]
-        floor = 1.0 if system.integral else 0.0
-        scale = 2 * system.unit
-        return scale * (max(0.7 * floor, 0.7 * system.rms) or 1.0), scale * (max(0.2 * floor, 0.09 * system.rms) or 0.1)
+        state = self._state(system, 1, 0, False)
+        random_spins(np.uint64(0), 0, state.spins[0])
+        state.fields[0] = system.local_fields(state.spins[0])
+        self._anneal(system, state, np.full(GREEDY, 1 / COLDEST), 1 if system.integral else -1, 0, 0)
+        losses = -(state.spins[0] * state.fields[0].astype(np.float64))
+        losses = losses[losses > 0]
+        if not losses.size:
+            return 2 * system.unit, 0.2 * system.unit
+        hot = HOT * float(losses.mean())
+        cold = min(COLD * float(np.quantile(losses, 0.1)), hot / 10)
+        return 2 * system.unit * hot, 2 * system.unit * cold
 
-    def temperatures(self, system: SpinSystem, sweeps: int, first: int, last: int) -> NDArray[np.float64]:
+    def temperatures(self, hot: float, cold: float, sweeps: int, first: int, last: int) -> NDArray[np.float64]:
         """T of sweeps first to last - 1 of an anneal, in units of the Ising energy: (last - first,).
 
         Rounded to float32, so that the last digits of a platform's logarithm do not reach the chain. The last few are 0: a quench.
         """
-        hot, cold = self.range(system)
         k = np.arange(first, last)
         if hot == cold:
             return np.full(k.size, np.float32(hot), np.float64)
@@ -151,6 +164,7 @@ class SimulatedAnnealing:
     def init(self, system: SpinSystem, key: int, *, open_ended: bool, threads: int, initial: Spins | None) -> State:
         reads = self.num_reads or (threads if open_ended else DEFAULT_READS)
         state = self._state(system, reads, key, open_ended)
+        state.hot, state.cold = self._range(system)
         self._begin(system, state, None if initial is None else system.inwards(initial))
         return state
 
@@ -204,8 +218,8 @@ class SimulatedAnnealing:
         if not system.integral:
             # Running sums of real numbers drift: they are taken afresh at fixed sweeps, whatever the chunks.
             last = min(last, (first // _REFRESH + 1) * _REFRESH)
-        t = self.temperatures(system, state.sweeps, first, last)
-        slopes = 2 * system.unit / np.maximum(t, 1e-30 * system.unit)
+        t = self.temperatures(state.hot, state.cold, state.sweeps, first, last)
+        slopes = 2 * system.unit / np.maximum(t, COLDEST)
         reach = -1
         if system.integral:
             wide = math.ceil(_EXP_RANGE / float(slopes.min()))
@@ -236,7 +250,7 @@ class SimulatedAnnealing:
         flips, synaptic = (int(x) for x in state.counts.sum(axis=0))
         over = state.sweep == state.sweeps
         now = min(state.sweep, state.sweeps - 1)
-        t = self.temperatures(system, state.sweeps, now, now + 1)[0]
+        t = self.temperatures(state.hot, state.cold, state.sweeps, now, now + 1)[0]
         return Report(
             values=state.values[:, 1],
             spins=lambda r: system.outwards(state.best[r]),

@@ -1,6 +1,6 @@
 """NeuroSA's spike rule, one neuron a step.
 
-    p uniform;  gain = s_p (sum_j w_pj s_j + h_p);  mu = T(n) ln(scale u + floor);  spike iff gain > mu:  s_p <- -s_p
+    p uniform;  gain = s_p (sum_j w_pj s_j + h_p) + shift_p;  mu = T(n) ln(scale u + floor);  spike iff gain > mu:  s_p <- -s_p
     T(n) = c / log1p(k n + k0 - 1), an FN cell's voltage
 
 Source: Chen et al., Nat. Commun. 16 (2025). The law is kept exactly; only the work is arranged otherwise. Since mu depends on the step
@@ -40,6 +40,7 @@ def neurosa_steps(
     weights,
     spins,
     fields,
+    shift,
     best,
     journal,
     gains,
@@ -56,9 +57,9 @@ def neurosa_steps(
     """Steps first, ..., first + steps - 1 of one read.
 
     indptr (n+1,) int64, indices (2m,) uint32, weights (2m,) int32 or float64: the couplings, both directions.
-    spins (n,) int8, fields (n,) of the weights' kind: the state, kept up to date; fields = sum_j w_pj s_j + h_p.
+    spins (n,) int8, fields (n,) of the weights' kind: the state, kept up to date; fields = sum_j w_pj s_j + h_p. shift (n,): of that kind.
     best (n,) int8: the spins of the greatest gain so far. journal (n,) int32: spins flipped since.
-    gains (2,): total gain now and at best. counts (3,) int64: length of the journal (n + 1: overflown), spikes, synaptic events.
+    gains (2,): total of s_p fields_p over the spikes, now and at best. counts (3,) int64: length of the journal (n + 1: overflown), spikes, synaptic events.
     largest: bound on |gain| if it is an integer, else -1. timer (3,): c, k0 - 1, k. key: uint64.
     """
     n = spins.size
@@ -111,7 +112,8 @@ def neurosa_steps(
         for b in range(batch):
             p = chosen[b]
             s = spins[p]
-            gain = s * fields[p]
+            change = s * fields[p]
+            gain = change + shift[p]
             if span > 0:
                 k = np.int64(gain) + base
                 if k < 0:
@@ -130,7 +132,7 @@ def neurosa_steps(
                 ):
                     continue
             spikes += 1
-            total += gain
+            total += change
             spins[p] = -s
             if length < n:
                 journal[length] = p
