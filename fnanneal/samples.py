@@ -60,17 +60,19 @@ class Samples:
     def table(self, sense: Sense) -> tuple[Spins, NDArray[Any], NDArray[np.int64]]:
         """States (k, n) int8, objectives (k,) and counts (k,), best first."""
         ranked = self._ranked(sense)[: self._limit]
-        bits = np.array([np.frombuffer(key, np.uint8) for key, _ in ranked], np.uint8).reshape(len(ranked), -1)
+        bits = self._bits([key for key, _ in ranked])
         states = np.unpackbits(bits, axis=1, count=self.n).astype(np.int8)
         states *= 2
         states -= 1
         return states, np.array([e[0] for _, e in ranked]), np.array([e[1] for _, e in ranked], np.int64)
 
+    def _bits(self, keys: list[bytes]) -> NDArray[np.uint8]:
+        return np.frombuffer(b"".join(keys), np.uint8).reshape(len(keys), (self.n + 7) // 8)
+
     def arrays(self) -> dict[str, NDArray[Any]]:
         """For a checkpoint."""
-        bits = np.array([np.frombuffer(key, np.uint8) for key in self._kept], np.uint8)
         return {
-            "bits": bits.reshape(len(self._kept), -1),
+            "bits": self._bits(list(self._kept)),
             "objectives": np.array([e[0] for e in self._kept.values()]),
             "counts": np.array([e[1] for e in self._kept.values()], np.int64),
             "reads": np.int64(self.reads),  # type: ignore[dict-item]

@@ -13,8 +13,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 
-import numpy as np
-
 Number = int | float
 Pairs = Sequence[tuple[int, int, Number]]
 
@@ -194,25 +192,3 @@ def smallest_free_colours(n: int, pairs: Pairs, order: Sequence[int]) -> list[in
         taken = {colours[i + j - v] for i, j, _ in pairs if v in (i, j) and i + j - v in colours}
         colours[v] = next(c for c in range(n) if c not in taken)
     return [colours[v] for v in range(n)]
-
-
-def random_problem(
-    rng: np.random.Generator, n: int, degree: float, weights: str, fields: bool
-) -> tuple[list[tuple[int, int, Number]], list[Number]]:
-    """Random pairs and fields with weights "pm1", "large" (integers up to 1e5) or "real"; about a tenth of the spins have no pair."""
-
-    def draw(count: int) -> list[Number]:
-        if weights == "pm1":
-            drawn = rng.choice([-1, 1], count)
-        elif weights == "large":
-            drawn = rng.integers(-100_000, 100_001, count)
-        else:
-            drawn = rng.normal(size=count)
-        return drawn.tolist()  # type: ignore[no-any-return]
-
-    lonely = rng.random(n) < 0.1
-    ends = [(i, j) for i in range(n) for j in range(i + 1, n) if not (lonely[i] or lonely[j])]
-    keep = rng.random(len(ends)) < degree / max(n - 1, 1)
-    chosen = [e for e, k in zip(ends, keep, strict=True) if k]
-    pairs = [(i, j, w) for (i, j), w in zip(chosen, draw(len(chosen)), strict=True)]
-    return pairs, draw(n) if fields else [0] * n
