@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ..problems.models import Model
+    from ..problems.model import Model
     from ..result import Result
     from ..run import Progress
 

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from ..errors import InputError
 from .couplings import Couplings, as_weights, frozen
 from .expressions import check_size
+from .formats.rudy import text
 from .models import MaxCut
 
 _MODULUS = 2**31
@@ -360,19 +361,5 @@ def generate(expression: str, name: str = "") -> MaxCut:
 
 
 def to_text(couplings: Couplings) -> bytes:
-    """The rudy text of a graph: ``"n m \\n"``, then ``"u v w\\n"`` an edge, 1-based, in the order of the couplings.
-
-    Floats are written with all their digits.
-    """
-    c = couplings
-    parts = [f"{c.n} {c.m} \n".encode()]
-    for at in range(0, c.m, 2**20):
-        piece = slice(at, at + 2**20)
-        columns = []
-        for values, shift, end in ((c.rows, 1, " "), (c.cols, 1, " "), (c.weights, 0, "\n")):
-            distinct, place = np.unique(values[piece], return_inverse=True)
-            columns.append(np.array([f"{x + shift}{end}".encode() for x in distinct.tolist()])[place])
-        # Each column pads its strings with NULs: taken out, they leave the text.
-        lines = np.rec.fromarrays(columns)
-        parts.append(lines.tobytes().translate(None, b"\0"))
-    return b"".join(parts)
+    """The exact text that rudy writes for a graph (`formats.rudy`)."""
+    return "".join(text(couplings)).encode()

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..problems.models import Model
+from ..problems.model import Model
 from ..result import Events, Spins
 from ..run import Report
 from .kernels.exact import LOW, enumerate_codes

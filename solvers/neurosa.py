@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 from ..errors import InputError
 from ..fndam import FNTimer
 from ..fndam.timer import NEUROSA
-from ..problems.models import QUBO, Model
+from ..problems.model import Model
+from ..problems.models import QUBO
 from ..result import Events, Spins
 from ..run import Report
 from .kernels.neurosa import neurosa_steps

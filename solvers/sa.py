@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..fndam import FNTimer
-from ..problems.models import Model
+from ..problems.model import Model
 from ..result import Events, Spins
 from ..run import Report
 from .kernels.start import random_spins

@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike
 from ..checkpoint import Checkpoint
 from ..errors import InputError
 from ..problems.load import load
-from ..problems.models import Model
+from ..problems.model import Model
 from ..result import Number, Result, Spins
 from ..run import Progress, check_memory, drive
 from . import registry

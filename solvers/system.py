@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..problems.couplings import Weights
-from ..problems.models import Model
+from ..problems.model import Model
 from ..result import Spins
 from .kernels.colour import greedy_colours
 from .kernels.sweep import SPAN

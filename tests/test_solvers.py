@@ -11,15 +11,14 @@ import numpy as np
 import pytest
 
 import fnanneal.run
-from fnanneal import Ising, MaxCut, Progress, Result, Status, solve
+from fnanneal import Ising, Progress, Result, Status, solve
 from fnanneal.errors import InputError
 from fnanneal.problems.couplings import Couplings
-from fnanneal.problems.models import QUBO, Model
-from fnanneal.solvers import get, names
+from fnanneal.problems.models import QUBO
+from fnanneal.solvers import names
 from fnanneal.solvers.exact import KEPT, Exact
 from fnanneal.solvers.neurosa import NeuroSA
 from fnanneal.solvers.sa import SimulatedAnnealing
-from fnanneal.solvers.system import spin_system
 
 from . import oracles as oracle
 from .cases import ising, random_problem, serial

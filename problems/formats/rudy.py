@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ..couplings import Couplings
 from ..models import MaxCut
 from .base import Format, Source, cut, lines, only_problem
 from .table import Table, without_comments
@@ -26,11 +27,15 @@ def read(source: Source) -> tuple[MaxCut, None]:
     return cut(source, n, u, v, w), None
 
 
-def write(problem: MaxCut) -> Iterator[str]:
-    """Byte for byte as rudy does it, with the blank that ends its first line."""
-    c = problem.couplings
+def text(c: Couplings) -> Iterator[str]:
+    """Byte for byte as rudy writes it, with the blank that ends its first line; edges in their own order and orientation."""
     yield f"{c.n} {c.m} \n"
     yield from lines(c.rows, c.cols, c.weights)
+
+
+def write(problem: MaxCut) -> Iterator[str]:
+    """The graph's text."""
+    return text(problem.couplings)
 
 
 FORMAT = Format(
