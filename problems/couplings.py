@@ -41,17 +41,26 @@ def as_weights(values: ArrayLike, what: str = "weight") -> Weights:
     InputError
         For NaN, infinities, complex numbers, things that are no numbers, and sums that would not fit.
     """
+    if isinstance(values, list | tuple):
+        # Beside a float, NumPy would round a large integer without a word.
+        huge = [x for x in values if isinstance(x, int | np.integer) and abs(int(x)) >= 2**53]
+        if huge and not all(isinstance(x, int | np.integer) for x in values):
+            raise InputError(f"{what} too large: {huge[0]} beside real numbers would be rounded")
     try:
-        a = np.asarray(values)
+        a = np.asarray(values, object if isinstance(values, list | tuple) and huge else None)
     except ValueError as e:
         raise InputError(f"{what}s are not a flat list of numbers") from e
     if a.size == 0:
         return np.zeros(a.shape, np.int64)
     if a.dtype == object:
-        if all(isinstance(x, int | np.integer) for x in a.ravel().tolist()):
-            raise InputError(f"{what} too large: {max(a.ravel().tolist(), key=abs)} does not fit in 64 bits")
         try:
-            a = a.astype(np.float64)
+            if all(isinstance(x, int | np.integer) for x in a.ravel().tolist()):
+                largest = max(a.ravel().tolist(), key=abs)
+                if abs(largest) >= 2**63:
+                    raise InputError(f"{what} too large: {largest} does not fit in 64 bits")
+                a = a.astype(np.int64)
+            else:
+                a = a.astype(np.float64)
         except (TypeError, ValueError, OverflowError) as e:
             raise InputError(f"{what} is not a number: {e}") from e
     if a.dtype.kind == "b" or a.dtype.kind in "iu":

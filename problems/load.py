@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from contextlib import suppress
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,7 +14,7 @@ import numpy as np
 
 from ..errors import InputError
 from . import formats
-from .couplings import Couplings
+from .couplings import Couplings, Weights, as_weights
 from .models import QUBO, Ising, MaxCut, Problem
 
 Kind = Literal["maxcut", "ising", "qubo"]
@@ -72,9 +74,9 @@ def _load(spec: Any, kind: Kind | None, format: str | None) -> Problem:
         return from_graph(spec)
     if hasattr(spec, "vartype") and hasattr(spec, "quadratic"):
         return _from_bqm(spec)
-    if isinstance(spec, Mapping):
+    if isinstance(spec, Mapping) and not hasattr(spec, "tocoo"):
         return _from_qubo(spec)
-    if isinstance(spec, tuple) and len(spec) == 2 and isinstance(spec[1], Mapping):
+    if isinstance(spec, tuple) and len(spec) == 2 and isinstance(spec[0], Iterable) and isinstance(spec[1], Mapping):
         return _from_ising(*spec)
     if isinstance(spec, np.ndarray | list) or hasattr(spec, "tocoo"):
         return _from_matrix(spec, kind or "maxcut")
@@ -184,11 +186,22 @@ def _from_matrix(matrix: Any, kind: Kind) -> Problem:
     return MaxCut(couplings=pairs)
 
 
-def _indexed(labels: list[Hashable]) -> tuple[dict[Hashable, int], tuple[Hashable, ...] | None]:
-    """Label to index, and the labels in order; sorted, and plain where they are 0..n-1."""
-    with suppress(TypeError):  # labels of several kinds stay in the order in which they came
+def _labelled(
+    pairs: list[tuple[Hashable, Hashable, Any]], more: Iterable[Hashable]
+) -> tuple[Couplings, Weights, tuple[Hashable, ...]]:
+    """Couplings, the loops' weights, and the labels: sorted where they can be, else in the order in which they came."""
+    labels = list(dict.fromkeys([*more, *(v for u, w, _ in pairs for v in (u, w))]))
+    with suppress(TypeError):
         labels = sorted(labels)  # type: ignore[type-var]
-    return {v: k for k, v in enumerate(labels)}, tuple(labels)
+    index = {v: k for k, v in enumerate(labels)}
+    rows, cols = [index[u] for u, _, _ in pairs], [index[v] for _, v, _ in pairs]
+    couplings, loops = Couplings.build(len(labels), rows, cols, [w for _, _, w in pairs])
+    return couplings, loops, tuple(labels)
+
+
+def _finite(value: Any) -> bool:
+    """Whether it is a finite real number; an integer of any size is."""
+    return isinstance(value, Integral) or (isinstance(value, Real) and math.isfinite(value))
 
 
 def _pairs(terms: Mapping[Any, Any], what: str) -> list[tuple[Hashable, Hashable, Any]]:
@@ -196,32 +209,24 @@ def _pairs(terms: Mapping[Any, Any], what: str) -> list[tuple[Hashable, Hashable
     for key, value in terms.items():
         if not (isinstance(key, tuple) and len(key) == 2):
             raise InputError(f"{what}: the key {key!r} is not a pair of variables"[:200])
-        if not isinstance(value, int | float | np.number) or not np.isfinite(value):
+        if not _finite(value):
             raise InputError(f"{what}: the weight of {key!r} is {value!r}, which is not a finite number"[:200])
         out.append((*key, value))
     return out
 
 
 def _from_qubo(terms: Mapping[Any, Any]) -> QUBO:
-    pairs = _pairs(terms, "QUBO")
-    index, labels = _indexed(list(dict.fromkeys(v for u, w, _ in pairs for v in (u, w))))
-    couplings, loops = Couplings.build(
-        len(index), [index[u] for u, _, _ in pairs], [index[v] for _, v, _ in pairs], [w for _, _, w in pairs]
-    )
+    couplings, loops, labels = _labelled(_pairs(terms, "QUBO"), ())
     return QUBO(couplings=couplings, linear=loops, variables=labels)
 
 
 def _from_ising(h: Any, terms: Mapping[Any, Any]) -> Ising:
-    pairs = _pairs(terms, "J")
     biases = dict(h) if isinstance(h, Mapping) else dict(enumerate(h))
     for key, value in biases.items():
-        if not isinstance(value, int | float | np.number) or not np.isfinite(value):
+        if not _finite(value):
             raise InputError(f"h: the field of {key!r} is {value!r}, which is not a finite number"[:200])
-    index, labels = _indexed(list(dict.fromkeys([*biases, *(v for u, w, _ in pairs for v in (u, w))])))
-    couplings, loops = Couplings.build(
-        len(index), [index[u] for u, _, _ in pairs], [index[v] for _, v, _ in pairs], [w for _, _, w in pairs]
-    )
-    fields = np.array([biases.get(v, 0) for v in labels or ()])
+    couplings, loops, labels = _labelled(_pairs(terms, "J"), biases)
+    fields = as_weights([biases.get(v, 0) for v in labels], "field")
     return Ising(couplings=couplings, fields=fields, offset=loops.sum().item(), variables=labels)
 
 

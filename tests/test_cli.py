@@ -1,4 +1,7 @@
-"""The command line as a user meets it: processes, pipes, files, signals."""
+"""The command line as a user meets it: processes, pipes, files, signals.
+
+A process takes a second to import Numba, so what does not need one of its own runs in this one (`inside`).
+"""
 
 from __future__ import annotations
 
@@ -6,18 +9,19 @@ import gzip
 import hashlib
 import io
 import json
-import os
 import re
 import shlex
 import signal
 import subprocess
 import sys
 import time
+import warnings
 
 import pytest
 
 from fnanneal import load
 from fnanneal.checkpoint import Checkpoint
+from fnanneal.cli import main
 from fnanneal.problems import formats
 from fnanneal.problems.known import instances
 
@@ -28,26 +32,47 @@ KEYS = {
     "schema", "version", "problem", "solver", "settings", "backend", "seed", "status", "sense", "objective", "best_known", "gap",
     "time", "num_sweeps", "num_reads", "proposals", "flips", "energy",
 }  # fmt: skip
-LONG = {"sa": ["--num-reads", "16", "--num-sweeps", "40000"], "neurosa": ["--num-sweeps", "400000"]}
+LONG = {"sa": ["--num-reads", "16", "--num-sweeps", "25000"], "neurosa": ["--num-sweeps", "300000"]}
 
 
-def cli(*arguments, code=0, stdin="", **environment):
-    """Run to the end; the standard output. Standard error must be empty, as it is no terminal."""
-    data = stdin if isinstance(stdin, bytes) else stdin.encode()
-    done = subprocess.run(
-        [*COMMAND, *map(str, arguments)],
-        input=data,
-        capture_output=True,
-        env=os.environ | environment,
-        timeout=60,
-        check=False,
-    )
+def process(*arguments, code=0, stdin=b""):
+    """Run a process to its end: its standard output. Standard error must be empty, as it is no terminal."""
+    line = [*COMMAND, *map(str, arguments)]
+    done = subprocess.run(line, input=stdin, capture_output=True, timeout=60, check=False)
     assert (done.returncode, done.stderr.decode()) == (code, "")
     return done.stdout
 
 
-def solved(*arguments, **options):
-    return json.loads(cli("solve", *arguments, "--json", **options))
+def inside(arguments, stdin, capture, monkeypatch):
+    """The same in this process: exit code, standard output, standard error."""
+    capture.readouterr()
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        with monkeypatch.context() as patch, warnings.catch_warnings():
+            patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+            code = main._run([str(a) for a in arguments])
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+    sys.stdout.flush()
+    return code, *capture.readouterr()
+
+
+@pytest.fixture
+def cli(capfdbinary, monkeypatch):
+    """`process`, but in this process."""
+
+    def run(*arguments, code=0, stdin=b""):
+        returned, out, err = inside(arguments, stdin, capfdbinary, monkeypatch)
+        assert (returned, err.decode()) == (code, "")
+        return out
+
+    return run
+
+
+@pytest.fixture
+def solved(cli):
+    """The JSON of a solve."""
+    return lambda *arguments, **options: json.loads(cli("solve", *arguments, "--json", **options))
 
 
 def read_solution(path):
@@ -61,9 +86,11 @@ def ring(tmp_path):
     return path
 
 
-def test_json(tmp_path):
+def test_json(solved, tmp_path):
     out = tmp_path / "best.txt"
-    text = cli("solve", "G1", "--num-sweeps", 20, "--num-reads", 4, "--seed", 7, "--threads", 2, "--json", "-o", out)
+    text = process(
+        "solve", "G1", "--num-sweeps", 20, "--num-reads", 4, "--seed", 7, "--threads", 2, "--json", "-o", out
+    )
     assert text.count(b"\n") == 1
     d = json.loads(text)
     assert d.keys() == KEYS and d["schema"] == 1
@@ -84,13 +111,13 @@ def test_json(tmp_path):
     assert (tmp_path / "again.txt").read_bytes() == out.read_bytes()
 
 
-def test_plain_and_quiet(ring, tmp_path):
-    text = cli("solve", ring, "--solver", "exact", "-o", tmp_path / "s.txt").decode()
+def test_plain_and_quiet(cli, ring, tmp_path):
+    text = process("solve", ring, "--solver", "exact", "-o", tmp_path / "s.txt").decode()
     assert re.search(r"problem +ring: Max-Cut, 6 variables, 6 edges", text)
     assert re.search(r"cut +6 +\(recomputed from the spins\)", text) and "optimal" in text
     assert "\x1b" not in text, "colours are for terminals"
     assert cli("solve", ring, "--solver", "exact", "--quiet") == b"6\n"
-    assert cli("verify", ring, tmp_path / "s.txt") == b"cut 6\n"
+    assert process("verify", ring, tmp_path / "s.txt") == b"cut 6\n"
 
 
 ISING = '{"fnanneal": 1, "kind": "ising", "n": 3, "rows": [0, 1], "cols": [1, 2], "weights": [2, -1.5], "fields": [0, 0.25, 0], "offset": 1}'
@@ -108,20 +135,20 @@ ISING = '{"fnanneal": 1, "kind": "ising", "n": 3, "rows": [0, 1], "cols": [1, 2]
     ],
     ids=["maxcut", "maxcut as ising", "maxcut as qubo", "ising", "ising as maxcut", "qubo"],
 )
-def test_what_is_written_verifies(text, options, objective, values, tmp_path):
+def test_what_is_written_verifies(text, options, objective, values, cli, solved, tmp_path):
     out = tmp_path / "out.txt"
-    d = solved("-", *options, "--solver", "exact", "-o", out, stdin=text)
+    d = solved("-", *options, "--solver", "exact", "-o", out, stdin=text.encode())
     assert (d["objective"], d["status"], d["sense"]) == (
         objective,
         "optimal",
         "max" if d["problem"]["kind"] == "maxcut" else "min",
     )
     assert set(read_solution(out)) <= values and len(read_solution(out)) == d["problem"]["n"]
-    v = json.loads(cli("verify", "-", out, *options, "--json", stdin=text))
+    v = json.loads(cli("verify", "-", out, *options, "--json", stdin=text.encode()))
     assert v == {"problem": d["problem"], "sense": d["sense"], "objective": objective, "best_known": None}
 
 
-def test_initial_states(ring, tmp_path):
+def test_initial_states(cli, solved, ring, tmp_path):
     start = tmp_path / "start.txt"
     start.write_text("+1\n-1\n" * 3)
     hot = ["--num-sweeps", 1, "--num-reads", 1, "--seed", 1, "--set", "beta_range=(1e-6, 1e-6)"]
@@ -131,7 +158,7 @@ def test_initial_states(ring, tmp_path):
     assert json.loads(cli("verify", ring, start, "--json"))["objective"] == 2
 
 
-def test_settings():
+def test_settings(solved):
     d = solved("G1", "--num-sweeps", 3, "--set", "schedule=fn", "--set", "kappa=0.5", "--set", "beta_range=(0.1, 2)")
     assert d["settings"] == {
         "num_reads": None, "num_sweeps": 3, "beta_range": [0.1, 2], "schedule": "fn", "kappa": 0.5, "rule": "metropolis",
@@ -139,7 +166,7 @@ def test_settings():
     assert solved("G1", "--solver", "neurosa", "--set", "num_steps=1000")["proposals"] == 1000
 
 
-def test_target(ring):
+def test_target(solved, ring):
     hit = solved("G1", "--target", 11000)
     assert hit["status"] == "target" and hit["objective"] >= 11000
     missed = solved("G1", "--target", 11625, "--num-sweeps", 5, code=3)
@@ -148,13 +175,13 @@ def test_target(ring):
     assert solved(ring, "--solver", "exact", "--target", 7, code=3)["status"] == "optimal"
 
 
-def test_time_limit():
+def test_time_limit(solved):
     d = solved("G1", "--time-limit", 0.4)
     assert d["status"] == "time_limit" and 0.4 <= d["time"]["solve_s"] < 0.9
     assert solved("G1", "--time-limit", 0.2, "--target", 99999, code=3)["status"] == "time_limit"
 
 
-def test_problems_list():
+def test_problems_list(cli):
     plain = cli("problems", "list").decode()
     assert "G22" in plain and "K2000" in plain and "gen:torus3d" in plain and "rudy" in plain
     d = json.loads(cli("problems", "list", "--json"))
@@ -162,7 +189,7 @@ def test_problems_list():
     assert d["formats"].keys() == formats.formats().keys() and "torus2d" in d["gen"]
 
 
-def test_problems_show(ring):
+def test_problems_show(cli, ring):
     d = json.loads(cli("problems", "show", "-", "--json", stdin=gzip.compress(RING.encode())))
     assert d["weights"] == {"min": 1, "max": 1, "sum": 6} and d["degree"] == {"min": 2, "mean": 2, "max": 2}
     assert (d["n"], d["m"], d["integral"], d["best_known"], d["sha256"]) == (6, 6, True, None, load(ring).sha256())
@@ -171,7 +198,7 @@ def test_problems_show(ring):
 
 @pytest.mark.parametrize("name", ["G1", "G11", "G14", "G27", "G48"])
 def test_problems_write(name):
-    text = cli("problems", "write", name, "--format", "rudy", "-")
+    text = process("problems", "write", name, "--format", "rudy", "-")
     assert hashlib.sha256(text).hexdigest() == instances()[name].text_sha256
 
 
@@ -186,7 +213,7 @@ def test_every_instance_comes_out_bit_for_bit(name):
     ("name", "kind"),
     [("a.txt", None), ("a.txt.gz", None), ("a.json", None), ("a.json.gz", "ising"), ("a.qubo", "qubo")],
 )
-def test_written_files_read_back(name, kind, tmp_path):
+def test_written_files_read_back(name, kind, cli, solved, tmp_path):
     path = tmp_path / name
     options = [] if kind is None else ["--as", kind]
     assert cli("problems", "write", "nx:cycle_graph(6);weights=pm1;wseed=2", path, *options) == b""
@@ -195,36 +222,40 @@ def test_written_files_read_back(name, kind, tmp_path):
     assert solved(path, "--solver", "exact")["problem"]["sha256"] == model.sha256()
 
 
-def test_solvers_list():
+def test_solvers_list(cli):
     d = json.loads(cli("solvers", "list", "--json"))
     assert {"sa", "neurosa", "exact"} <= d.keys() and d["sa"]["settings"]["schedule"] == "geometric"
     assert all(about["summary"] for about in d.values())
     assert all(name in cli("solvers", "list").decode() for name in d)
 
 
-def test_info():
-    d = json.loads(cli("info", "--json", FNANNEAL_CACHE="/nonexistent/cache"))
+def test_info(cli, monkeypatch):
+    monkeypatch.setenv("FNANNEAL_CACHE", "/nonexistent/cache")
+    d = json.loads(cli("info", "--json"))
     assert d["cache"] == "/nonexistent/cache" and d["threads"] >= 1 and "sa" in d["solvers"]
-    assert d["fnanneal"] == cli("--version").decode().strip()
+    assert d["fnanneal"] == cli("--version").decode().strip() == process("--version").decode().strip()
     assert "processor" in cli("info").decode()
 
 
-def test_cache_clear(tmp_path):
+def test_cache_clear(cli, tmp_path, monkeypatch):
     folder = tmp_path / "cache"
-    cli("problems", "show", "G1", FNANNEAL_CACHE=str(folder))
+    monkeypatch.setenv("FNANNEAL_CACHE", str(folder))
+    cli("problems", "show", "G1")
     (folder / "instances" / "mine.txt").write_text("not an entry")
     entries = list(folder.rglob("*.fncache"))
     size = sum(p.stat().st_size for p in entries)
-    assert entries and f"{size / 1e6:.1f} MB freed" in cli("cache", "clear", FNANNEAL_CACHE=str(folder)).decode()
+    assert entries and f"{size / 1e6:.1f} MB freed" in cli("cache", "clear").decode()
     assert [p.name for p in folder.rglob("*") if p.is_file()] == ["mine.txt"]
-    assert "0.0 MB freed" in cli("cache", "clear", FNANNEAL_CACHE=str(tmp_path / "none")).decode()
+    monkeypatch.setenv("FNANNEAL_CACHE", str(tmp_path / "none"))
+    assert "0.0 MB freed" in cli("cache", "clear").decode()
 
 
-def test_cache_clear_removes_kernels(tmp_path):
+def test_cache_clear_removes_kernels(cli, tmp_path, monkeypatch):
+    monkeypatch.setenv("FNANNEAL_CACHE", str(tmp_path))
     kernels = tmp_path / "kernels" / "0123456789abcdef"
     kernels.mkdir(parents=True)
     (kernels / "sweep.anneal-0123.nbc").write_bytes(b"x" * 1000)
-    cli("cache", "clear", FNANNEAL_CACHE=str(tmp_path))
+    cli("cache", "clear")
     assert not kernels.exists()
 
 
@@ -232,7 +263,7 @@ HELP = ["", "solve", "verify", "info", "problems", "problems list", "problems sh
 
 
 @pytest.mark.parametrize("command", HELP)
-def test_help(command):
+def test_help(command, cli):
     text = cli(*command.split(), "--help").decode()
     assert text.startswith(f"Usage: fnanneal {command}".rstrip())
     assert cli(*command.split(), "-h").decode() == text
@@ -240,46 +271,46 @@ def test_help(command):
 
 def started(*arguments, checkpoint):
     """A solve that runs, as its first checkpoint shows."""
-    process = subprocess.Popen(
+    running = subprocess.Popen(
         [*COMMAND, "solve", *map(str, arguments), "--checkpoint", str(checkpoint)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-    wait(process, checkpoint.exists)
-    return process
+    wait(running, checkpoint.exists)
+    return running
 
 
-def wait(process, condition):
+def wait(running, condition):
     end = time.monotonic() + 60
     while not condition():
-        assert process.poll() is None and time.monotonic() < end, process.communicate()
+        assert running.poll() is None and time.monotonic() < end, running.communicate()
         time.sleep(0.005)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted(number, tmp_path):
     out = tmp_path / "best.txt"
-    process = started("G1", "--time-limit", 60, "--json", "-o", out, checkpoint=tmp_path / "run")
+    running = started("G1", "--time-limit", 60, "--json", "-o", out, checkpoint=tmp_path / "run")
     time.sleep(0.2)
-    process.send_signal(number)
-    stdout, stderr = process.communicate(timeout=10)
-    assert (process.returncode, stderr) == (130, b"")
+    running.send_signal(number)
+    stdout, stderr = running.communicate(timeout=10)
+    assert (running.returncode, stderr) == (130, b"")
     d = json.loads(stdout)
     assert d["status"] == "interrupted" and d["objective"] == load("G1").objective(read_solution(out)) > 10000
     assert d["time"]["solve_s"] < 10
 
 
 @pytest.mark.parametrize("solver", sorted(LONG))
-def test_killed_and_resumed(solver, tmp_path):
+def test_killed_and_resumed(solver, solved, tmp_path):
     run = ["G1", "--solver", solver, "--seed", 5, "--threads", 1, *LONG[solver]]
     whole = solved(*run, "-o", tmp_path / "whole.txt")
     saved = tmp_path / "run"
-    process = started(*run, checkpoint=saved)
+    running = started(*run, checkpoint=saved)
     first = saved.stat().st_ino
-    wait(process, lambda: saved.stat().st_ino != first)
-    process.kill()
-    process.communicate()
-    assert process.returncode == -signal.SIGKILL
+    wait(running, lambda: saved.stat().st_ino != first)
+    running.kill()
+    running.communicate()
+    assert running.returncode == -signal.SIGKILL
     state = Checkpoint.read(saved).state
     done, of = (state["sweep"], state["sweeps"]) if solver == "sa" else (state["step"], state["steps"])
     assert 0 < done < of, "killed in the middle"
