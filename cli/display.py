@@ -83,24 +83,17 @@ def _line(label: str, kind: str, p: Progress) -> str:
 
 def show(result: Result, output: Path | None) -> None:
     """The result, on standard output."""
-    from rich.console import Console
-    from rich.table import Table
+    import typer
 
-    console = Console(highlight=False, soft_wrap=True)
     about = result.problem.summary()
     kind = about["kind"]
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column(style="dim")
-    grid.add_column()
 
-    def row(left: str, right: str, style: str = "") -> None:
-        from rich.text import Text
-
-        grid.add_row(left, Text(right, style=style))
+    def row(left: str, right: str, **style: Any) -> None:
+        typer.echo(typer.style(f"{left:12}", dim=True) + typer.style(right, **style))
 
     pairs = "edges" if kind == "maxcut" else "couplings"
     row("problem", f"{about['name'] or 'unnamed'}: {KINDS[kind]}, {about['n']} variables, {about['m']} {pairs}")
-    row(word(kind), f"{number(result.objective)}  (recomputed from the spins)", "bold green")
+    row(word(kind), f"{number(result.objective)}  (recomputed from the spins)", bold=True, fg="green")
     if result.best_known is not None:
         known = result.best_known
         how = "better" if (result.objective > known.value) == (result.sense == "max") else "worse"
@@ -126,7 +119,6 @@ def show(result: Result, output: Path | None) -> None:
     )
     if output is not None:
         row("solution", str(output))
-    console.print(grid)
 
 
 def write_solution(result: Result, path: Path) -> None:

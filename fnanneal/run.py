@@ -65,6 +65,8 @@ class Report:
         Whether the budget is used up.
     proved
         Whether the best is proved optimal.
+    reads
+        How many reads the values stand for; None: one each.
     events
         Counts since the start.
     sweeps
@@ -72,7 +74,7 @@ class Report:
     temperature
         In the units of the solver's setting; None where it has none.
     fraction
-        How much of the budget is used, in [0, 1]; None in an open-ended run.
+        How much of the solver's budget is used, in [0, 1]; None in an open-ended run.
     """
 
     values: NDArray[Any]
@@ -84,6 +86,7 @@ class Report:
     temperature: float | None
     fraction: float | None
     proved: bool = False
+    reads: int | None = None
 
 
 class Solver(Protocol):
@@ -103,7 +106,10 @@ class Solver(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """What a callback sees, about every 0.05 s. ``objective`` is verified; ``spins`` are its spins."""
+    """What a callback sees, about 30 times a second.
+
+    ``objective`` is verified, and ``spins`` are its spins; ``fraction`` of the budget or the time limit is used, None where there is neither.
+    """
 
     elapsed: float
     objective: Number
@@ -231,7 +237,7 @@ def drive(
         def hit() -> bool:
             return target is not None and not better(sense, target, run.objective)
 
-        budget, last_save, status = problem.n, origin + run.elapsed, None
+        budget, next_save, status = problem.n, clock() + CHECKPOINT_S, None
         if checkpoint is not None and resume is None:
             _save(checkpoint, problem, solver, seed, open_ended, state, run)
         while status is None:
@@ -267,13 +273,14 @@ def drive(
                     spins=run.spins,
                     temperature=report.temperature,
                     spin_tests=report.events.spin_tests,
-                    fraction=report.fraction,
+                    fraction=_fraction(report.fraction, run.elapsed, time_limit),
                 )
             ):
                 status = Status.STOPPED
-            if checkpoint is not None and clock() - last_save > CHECKPOINT_S:
+            if checkpoint is not None and (t := clock()) > next_save:
                 _save(checkpoint, problem, solver, seed, open_ended, state, run)
-                last_save = clock()
+                # A large state takes a while to write: a twentieth of the time at most.
+                next_save = clock() + max(CHECKPOINT_S, 20 * (clock() - t))
 
     adopt(report, run.elapsed)
     if checkpoint is not None:
@@ -301,6 +308,11 @@ def drive(
         trace=tuple(run.trace),
         versions=versions,
     )
+
+
+def _fraction(budget: float | None, elapsed: float, time_limit: float | None) -> float | None:
+    used = [x for x in (budget, None if time_limit is None else elapsed / time_limit) if x is not None]
+    return min(1.0, max(used)) if used else None
 
 
 def _start(problem: Problem, report: Report) -> _Run:

@@ -26,6 +26,8 @@ class _Reads(Protocol):
     def values(self) -> NDArray[Any]: ...
     @property
     def spins(self) -> Callable[[int], Spins]: ...
+    @property
+    def reads(self) -> int | None: ...
 
 
 @dataclass(slots=True)
@@ -50,7 +52,7 @@ class Samples:
                 self._kept[key] = [problem.objective(spins), 1]
             else:
                 entry[1] += 1
-        self.reads += int(reads.values.size)
+        self.reads += int(reads.values.size) if reads.reads is None else reads.reads
         if len(self._kept) > 2 * self._limit:
             self._kept = dict(self._ranked(problem.sense)[: self._limit])
 

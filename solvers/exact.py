@@ -130,6 +130,7 @@ class Exact:
             round_over=done,
             finished=done,
             proved=done,
+            reads=1,
             events=Events(spin_tests=tests, spikes=int(flips.sum()), synaptic_events=int((flips * degree).sum())),
             sweeps=tests / system.system.n,
             temperature=None,

@@ -73,7 +73,7 @@ def solve(
     callback
         Called about 30 times a second with a `Progress`; a true return value stops the solve.
     checkpoint
-        A file to which the run is saved every second.
+        A file to which the run is saved about every second.
     resume
         A checkpoint to go on from: it ends in the same spins as a run that was never stopped. Solver, seed and settings come from it.
     settings

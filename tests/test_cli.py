@@ -32,7 +32,7 @@ KEYS = {
     "schema", "version", "problem", "solver", "settings", "backend", "seed", "status", "sense", "objective", "best_known", "gap",
     "time", "num_sweeps", "num_reads", "proposals", "flips", "energy",
 }  # fmt: skip
-LONG = {"sa": ["--num-reads", "16", "--num-sweeps", "25000"], "neurosa": ["--num-sweeps", "300000"]}
+LONG = {"sa": ["--num-reads", "16", "--num-sweeps", "25000"], "neurosa": ["--num-sweeps", "500000"]}
 
 
 def process(*arguments, code=0, stdin=b""):
