@@ -12,7 +12,7 @@ import pytest
 import fnanneal.run
 from fnanneal import Progress, Result, Status, solve
 from fnanneal.errors import InputError
-from fnanneal.problems.models import Model
+from fnanneal.problems.model import Model
 from fnanneal.solvers import names
 
 from .test_solvers import one_line, run, same, small
@@ -106,8 +106,9 @@ def test_another_problem_solver_seed_or_setting_is_refused(tmp_path: Path) -> No
         ({"nonsense": 1}, "nonsense"),
         ({"initial_states": [1] * 20}, "initial_states"),
     ):
+        arguments: dict[str, Any] = {"problem": problem, "resume": file, **wrong}
         with pytest.raises(InputError) as e:
-            solve(**{"problem": problem, "resume": file, **wrong})
+            solve(**arguments)
         assert what in one_line(e)
     alike = solve(problem, "sa", resume=file, seed=5, num_reads=6, num_sweeps=2000, rule="metropolis")
     assert alike.status is Status.COMPLETED

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from fnanneal.problems.couplings import Couplings
-from fnanneal.problems.models import QUBO, Model
+from fnanneal.problems.model import Model
+from fnanneal.problems.models import QUBO
 from fnanneal.solvers.kernels.neurosa import neurosa_steps
 from fnanneal.solvers.kernels.philox import SWEEP, TILE, philox_blocks
 from fnanneal.solvers.sa import SimulatedAnnealing

@@ -171,6 +171,8 @@ def check_neurosa(
     *,
     direct: bool = False,
     shift: list[oracle.Number] | None = None,
+    scale: float = 2.5,
+    floor: float = 1e-6,
 ) -> oracle.Chain:
     s, read = case.system, 7
     shift = [0] * s.n if shift is None else shift
@@ -180,6 +182,8 @@ def check_neurosa(
         case.spins.tolist(),
         range(first, first + steps),
         timer=timer,
+        scale=scale,
+        floor=floor,
         shift=shift,
         key=KEY,
         read=read,
@@ -194,7 +198,7 @@ def check_neurosa(
         for chunk in chunks:
             neurosa_steps(
                 s.indptr, s.indices, s.weights, spins, fields, shifts, best, journal, gains, counts, largest,
-                np.array(timer), 2.5, 1e-6, np.uint64(KEY), read, at, chunk,
+                np.array(timer), scale, floor, np.uint64(KEY), read, at, chunk,
             )  # fmt: skip
             at += chunk
         start = s.value(case.spins)
@@ -222,6 +226,15 @@ def test_neurosa(weights: str, fields: bool, first: int) -> None:
     check_neurosa(case, first, 10_000, timer)
     if weights == "pm1":
         check_neurosa(case, first, 3000, timer, direct=True)
+
+
+@pytest.mark.parametrize(("scale", "floor"), [(1.0, 0.05), (0.99, 1e-3), (4.0, 0.2), (0.2, 1e-6)])
+@pytest.mark.parametrize("weights", ["pm1", "large", "real"])
+def test_neurosa_with_other_thresholds(weights: str, scale: float, floor: float) -> None:
+    # A floor that is not tiny makes the gains near the cut-off matter; the fall is steep, so that one block of steps sees it all.
+    case = Case.random(16, 60, 9, weights, True, coloured=False)
+    unit = 5e4 if weights == "large" else 1.0
+    check_neurosa(case, 0, 6000, (3.0 * unit, 0.5, 1e-3), scale=scale, floor=floor)
 
 
 @pytest.mark.parametrize("weights", ["pm1", "large", "real"])

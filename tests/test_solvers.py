@@ -64,7 +64,7 @@ def test_a_result_judges_itself(name: str, weights: str) -> None:
         assert r.spins.dtype == r.states.dtype == np.int8
         assert r.states.shape == (len(r.objectives), problem.n)
         assert r.multiplicity.min() >= 1
-        assert r.multiplicity.sum() == r.num_reads
+        assert r.num_reads == (1 if name == "exact" else r.multiplicity.sum())
         ranked = r.objectives.tolist()
         assert ranked == sorted(ranked, reverse=problem.sense == "max")
         assert r.objective == ranked[0]
@@ -116,7 +116,7 @@ def test_all_forms_reach_the_optimum(name: str, seed: int) -> None:
     assert problem.objective(cut.fold(r.spins)) == -top
 
 
-DEGENERATE = {
+DEGENERATE: dict[str, tuple[list[tuple[int, int, int]], list[Any]]] = {
     "one spin": ([], [0]),
     "one spin in a field": ([], [3]),
     "no pairs": ([], [0, 0, 0, 0, 0]),

@@ -1,18 +1,15 @@
 """`kernel`: Numba's njit with a cache that works for read-only installs and for several processes at once.
 
 Numba's own cache keeps one index a function, which two processes that compile at the same moment can leave pointing at each other's
-code, and it does not notice that a helper in another file has changed. Here every compiled signature is a file of its own, written
-atomically, in a folder named by a digest of all kernel sources and the versions of Python and Numba.
+code, and it does not notice that a helper in another file has changed. Here every compiled signature is an entry of our own cache, written
+atomically and stamped with a digest of all kernel sources and the versions of Python and Numba.
 """
 
 from __future__ import annotations
 
 import hashlib
-import logging
-import os
 import pickle
 import platform
-import tempfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -22,53 +19,41 @@ import numba
 from numba.core import caching
 from numba.core.serialize import dumps
 
-from ...cache import cache_dir
+from ... import cache as cache_files
 
-log = logging.getLogger("fnanneal")
+FOLDER = "kernels"
 
 
 @cache
-def _folder() -> Path:
+def _sources() -> str:
+    """Digest of everything that a compiled kernel comes from but its signature and the processor, which are in Numba's key."""
     h = hashlib.sha256(f"{numba.__version__} {platform.python_version()} {platform.python_implementation()}".encode())
     for source in sorted(Path(__file__).parent.glob("*.py")):
         h.update(source.name.encode() + source.read_bytes())
-    return cache_dir() / "kernels" / h.hexdigest()[:16]
+    return h.hexdigest()
 
 
 class _Files:
-    """One file a signature, in place of Numba's index and numbered data files."""
+    """One entry of the cache a signature, in place of Numba's index and numbered data files."""
 
     def __init__(self, base: str) -> None:
         self.base = base
 
-    def _path(self, key: Any) -> Path:
-        return _folder() / f"{self.base}-{hashlib.sha256(repr(key).encode()).hexdigest()[:24]}.nbc"
+    def _entry(self, key: Any) -> tuple[str, str]:
+        stamp = f"{_sources()} {key!r}"
+        return f"{self.base}-{hashlib.sha256(stamp.encode()).hexdigest()[:24]}", stamp
 
     def load(self, key: Any) -> Any:
-        try:
-            stored, data = pickle.loads(self._path(key).read_bytes())
-        except Exception:  # noqa: BLE001 (absent, truncated or unreadable in any way: compile again)
-            return None
-        return data if stored == repr(key) else None
+        # Only what this program wrote, whole and for this very key, is unpickled: the stamp is part of the digest.
+        payload = cache_files.read(FOLDER, *self._entry(key))
+        return None if payload is None else pickle.loads(payload)
 
     def save(self, key: Any, data: Any) -> None:
-        path = self._path(key)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-            try:
-                with os.fdopen(handle, "wb") as f:
-                    f.write(dumps((repr(key), data)))
-                os.replace(temporary, path)
-            except BaseException:
-                os.unlink(temporary)
-                raise
-        except OSError as e:
-            log.debug("kernel not cached: %s", e)
+        name, stamp = self._entry(key)
+        cache_files.write(FOLDER, name, stamp, dumps(data))
 
     def flush(self) -> None:
-        for path in _folder().glob(f"{self.base}-*.nbc"):
-            path.unlink(missing_ok=True)
+        """Nothing to keep in step: entries of other sources are never looked up."""
 
 
 class _Locator:
@@ -89,7 +74,7 @@ class _Cache(caching.FunctionCache):
         self._name = repr(py_func)
         self._py_func = py_func
         self._impl = _Impl(py_func)
-        self._cache_path = str(_folder())
+        self._cache_path = str(cache_files.cache_dir() / FOLDER)
         self._cache_file: Any = _Files(self._impl._filename_base)
         self.enable()
 
