@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import tempfile
-import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Self
 
@@ -24,7 +24,7 @@ SCHEMA = 1
 class Checkpoint:
     """Everything that a run needs to go on as if it had never stopped.
 
-    ``problem`` is the content's SHA-256; ``state`` holds the fields of the solver's state, each an array, a number or a bool.
+    ``problem`` is the content's SHA-256; ``threads`` are those of the run that began it, on which its number of reads may depend; ``state`` holds the fields of the solver's state, each an array, a number or a bool.
     """
 
     problem: str
@@ -32,6 +32,7 @@ class Checkpoint:
     settings: Mapping[str, Any]
     seed: int
     open_ended: bool
+    threads: int
     state: Mapping[str, Any]
     spins: Spins
     claimed: float
@@ -39,6 +40,7 @@ class Checkpoint:
     to_best: float
     trace: Sequence[tuple[float, Number]]
     samples: Mapping[str, NDArray[Any]]
+    path: Path = Path()
 
     def write(self, path: Path) -> None:
         """Write beside `path`, then rename: a kill at any moment leaves the previous file whole.
@@ -56,15 +58,17 @@ class Checkpoint:
             "settings": dict(self.settings),
             "seed": self.seed,
             "open_ended": self.open_ended,
+            "threads": self.threads,
             "claimed": self.claimed,
             "elapsed": self.elapsed,
             "to_best": self.to_best,
             "trace": list(self.trace),
             "state": scalars,
         }
-        arrays = {"meta": np.array(json.dumps(meta)), "spins": self.spins}
+        arrays: dict[str, NDArray[Any]] = {"meta": np.array(json.dumps(meta)), "spins": self.spins}
         arrays |= {f"state.{k}": v for k, v in self.state.items() if isinstance(v, np.ndarray)}
         arrays |= {f"samples.{k}": v for k, v in self.samples.items()}
+        arrays["sha256"] = np.array(_digest(arrays))
         try:
             handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
             try:
@@ -89,17 +93,52 @@ class Checkpoint:
             For a missing or damaged file, or one that is no checkpoint of this version.
         """
         try:
-            with np.load(path, allow_pickle=False) as data:
+            with open(path, "rb") as f, np.load(f, allow_pickle=False) as data:
                 arrays = dict(data)
             meta = json.loads(str(arrays["meta"]))
             if meta.pop("fnanneal") != SCHEMA:
                 raise InputError(f"{path}: a checkpoint of another version of fnanneal")
+            if str(arrays.pop("sha256")) != _digest(arrays):
+                raise InputError(f"{path} is damaged: its content does not fit its digest")
             state = meta.pop("state") | {k[6:]: v for k, v in arrays.items() if k.startswith("state.")}
             samples = {k[8:]: v for k, v in arrays.items() if k.startswith("samples.")}
-            return cls(**meta, state=state, spins=arrays["spins"], samples=samples)
+            return cls(**meta, path=path, state=state, spins=arrays["spins"], samples=samples)
+        except InputError:
+            raise
         except OSError as e:
             raise InputError(f"cannot read the checkpoint {path}: {e.strerror or e}") from e
-        except (ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as e:
-            if isinstance(e, InputError):
-                raise
+        except Exception as e:
+            # A damaged archive makes zipfile and NumPy raise almost anything.
             raise InputError(f"{path} is not a whole checkpoint") from e
+
+    def check(self, fresh: Any) -> None:
+        """Refuse a state that is not built like a fresh one, a dataclass: a kernel trusts names, types and shapes.
+
+        Raises
+        ------
+        InputError
+            At the first difference. Where a field's metadata has ``length``, its length is free.
+        """
+        expected = {f.name: f for f in fields(fresh)}
+        same = expected.keys() == self.state.keys()
+        for name in expected if same else ():
+            mine, other = self.state[name], getattr(fresh, name)
+            if isinstance(other, np.ndarray):
+                same = isinstance(mine, np.ndarray) and mine.dtype == other.dtype and mine.ndim == other.ndim
+                same = same and ("length" in expected[name].metadata or mine.shape == other.shape)
+            else:
+                same = type(mine) is type(other)
+            if not same:
+                break
+        if not same:
+            raise InputError(f"{self.path}: a checkpoint of another version of {self.solver}")
+
+
+def _digest(arrays: Mapping[str, NDArray[Any]]) -> str:
+    """SHA-256 of names, types, shapes and contents."""
+    h = hashlib.sha256()
+    for name in sorted(arrays):
+        a = np.ascontiguousarray(arrays[name])
+        h.update(f"{name} {a.dtype.str} {np.shape(arrays[name])}\n".encode())
+        h.update(a.tobytes())
+    return h.hexdigest()

@@ -198,9 +198,10 @@ def drive(
     started = clock()
     system = solver.prepare(problem)
     solver.warm_up(system)
-    if resume is None:
-        state = solver.init(system, seed, open_ended=open_ended, threads=threads, initial=initial)
-    else:
+    first_threads = threads if resume is None else resume.threads
+    state = solver.init(system, seed, open_ended=open_ended, threads=first_threads, initial=initial)
+    if resume is not None:
+        resume.check(state)
         state = solver.load_state(resume.state)
     compile_s = clock() - started
     sense = problem.sense
@@ -234,12 +235,29 @@ def drive(
                 run.objective, run.spins, run.to_best = objective, spins, at
                 run.trace.append((at, objective))
 
+        def save(path: Path) -> None:
+            Checkpoint(
+                problem=problem.sha256(),
+                solver=solver.name,
+                settings=solver.settings(),
+                seed=seed,
+                open_ended=open_ended,
+                threads=first_threads,
+                state={f.name: getattr(state, f.name) for f in fields(state)},
+                spins=run.spins,
+                claimed=run.claimed,
+                elapsed=run.elapsed,
+                to_best=run.to_best,
+                trace=run.trace,
+                samples=run.samples.arrays(),
+            ).write(path)
+
         def hit() -> bool:
             return target is not None and not better(sense, target, run.objective)
 
         budget, next_save, status = problem.n, clock() + CHECKPOINT_S, None
         if checkpoint is not None and resume is None:
-            _save(checkpoint, problem, solver, seed, open_ended, state, run)
+            save(checkpoint)
         while status is None:
             # Checked first: a target met by the first states, or a resumed run that had ended, does no work.
             if hit():
@@ -278,13 +296,13 @@ def drive(
             ):
                 status = Status.STOPPED
             if checkpoint is not None and (t := clock()) > next_save:
-                _save(checkpoint, problem, solver, seed, open_ended, state, run)
+                save(checkpoint)
                 # A large state takes a while to write: a twentieth of the time at most.
                 next_save = clock() + max(CHECKPOINT_S, 20 * (clock() - t))
 
     adopt(report, run.elapsed)
     if checkpoint is not None:
-        _save(checkpoint, problem, solver, seed, open_ended, state, run)
+        save(checkpoint)
     if not report.round_over:
         run.samples.add(problem, report)
     states, objectives, multiplicity = run.samples.table(sense)
@@ -341,23 +359,6 @@ def _resumed(problem: Problem, resume: Checkpoint) -> _Run:
         trace=[(t, v) for t, v in resume.trace],
         samples=Samples.from_arrays(problem.n, resume.samples),
     )
-
-
-def _save(path: Path, problem: Problem, solver: Solver, seed: int, open_ended: bool, state: State, run: _Run) -> None:
-    Checkpoint(
-        problem=problem.sha256(),
-        solver=solver.name,
-        settings=solver.settings(),
-        seed=seed,
-        open_ended=open_ended,
-        state={f.name: getattr(state, f.name) for f in fields(state)},
-        spins=run.spins,
-        claimed=run.claimed,
-        elapsed=run.elapsed,
-        to_best=run.to_best,
-        trace=run.trace,
-        samples=run.samples.arrays(),
-    ).write(path)
 
 
 def check_memory(needed: int, limit: int | None) -> None:

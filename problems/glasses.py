@@ -16,27 +16,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InputError
+from ..checks import integer
 from ..result import BestKnown
 from .couplings import Couplings, Weights, as_weights, frozen
 from .expressions import MAX_VERTICES, check_seed, check_size, draw_weights
 from .models import Ising
 
 Ends = NDArray[np.int32]
-
-
-def integer(value: Any, what: str, low: int) -> int:
-    """An argument that must be an integer from ``low`` to 1e8; InputError names it if it is not."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or not low <= value <= MAX_VERTICES:
-        raise InputError(f"{what} must be an integer from {low} to 1e8, not {value!r:.40}")
-    return int(value)
-
-
-def real(value: Any, what: str, low: float) -> float:
-    """An argument that must be a finite number, at least ``low``; InputError names it if it is not."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= 1e308:
-        raise InputError(f"{what} must be a finite number, at least {low:g}, not {value!r:.40}")
-    return float(value)
 
 
 def ising(n: int, rows: NDArray[Any], cols: NDArray[Any], weights: Weights, known: int | None = None) -> Ising:
@@ -50,7 +36,7 @@ def ising(n: int, rows: NDArray[Any], cols: NDArray[Any], weights: Weights, know
 
 def torus(what: str, sides: Sequence[int]) -> tuple[int, Ends, Ends]:
     """Vertices in C order, and every vertex's edge to the next one: first along the last side, then along the one before, ..."""
-    shape = [integer(x, f"{what}: a side", 3) for x in sides]
+    shape = [integer(x, f"{what}: a side", 3, MAX_VERTICES) for x in sides]
     n = math.prod(shape)
     check_size(n, len(shape) * n, what)
     k = np.arange(n, dtype=np.int32)
@@ -116,7 +102,7 @@ def sk(n: int, weights: str = "pm1", seed: int = 0) -> Ising:
     InputError
         For other arguments.
     """
-    n = integer(n, "sk: n", 1)
+    n = integer(n, "sk: n", 1, MAX_VERTICES)
     m = n * (n - 1) // 2
     check_size(n, m, "sk")
     later = np.arange(n - 1, -1, -1)

@@ -15,10 +15,11 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from ..checks import integer, real
 from ..errors import InputError
 from .couplings import Couplings
-from .expressions import check_seed, check_size
-from .glasses import integer, ising, real, torus
+from .expressions import MAX_VERTICES, check_seed, check_size
+from .glasses import ising, torus
 from .models import Ising
 
 
@@ -43,7 +44,7 @@ def tile2d(size: int, mix: Sequence[float] = (1, 1, 1, 1), seed: int = 0) -> Isi
     InputError
         For other arguments.
     """
-    size = integer(size, "tile2d: size", 4)
+    size = integer(size, "tile2d: size", 4, MAX_VERTICES)
     if size % 2:
         raise InputError(f"tile2d: size must be even, not {size}")
     check_size(size * size, 2 * size * size, "tile2d")

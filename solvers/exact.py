@@ -6,7 +6,7 @@ Without external fields an assignment and its negation are equal: the last spin 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,7 +18,7 @@ from ..result import Events, Spins
 from ..run import Report
 from .kernels.exact import LOW, enumerate_codes
 from .registry import solver
-from .system import SpinSystem, spin_system
+from .system import as_spins, scaled_numbers
 
 LARGEST = 30
 KEPT = 1000
@@ -32,7 +32,7 @@ class State:
     position: int
     size: int
     best: NDArray[Any]
-    codes: NDArray[np.int64]
+    codes: NDArray[np.int64] = field(metadata={"length": "any"})
     count: int
 
 
@@ -40,7 +40,6 @@ class State:
 class Dense:
     """The couplings as full rows, int64 or float64; of the ``free`` spins that are enumerated, ``low`` go in one piece."""
 
-    system: SpinSystem
     rows: NDArray[Any]
     fields: NDArray[Any]
     free: int
@@ -64,12 +63,15 @@ class Exact:
     def prepare(self, problem: Model) -> Dense:
         if problem.n > LARGEST:
             raise InputError(f"exact enumerates at most {LARGEST} spins, and this problem has {problem.n}: try sa")
-        system = spin_system(problem, coloured=False)
-        kind = np.int64 if system.integral else np.float64
-        rows = np.zeros((system.n, system.n), kind)
-        rows[np.repeat(np.arange(system.n), np.diff(system.indptr)), system.indices] = system.weights
-        free = system.n if system.fields.any() else system.n - 1
-        return Dense(system=system, rows=rows, fields=system.fields.astype(kind), free=free, low=min(LOW, free))
+        graph, external = as_spins(problem)
+        # Thirty spins have fewer than 500 numbers below 2**53: their sums fit in 64 bits.
+        weights, fields, _ = scaled_numbers(graph.weights, external)
+        if weights.dtype == np.int64 and max(int(np.abs(a).max(initial=0)) for a in (weights, fields)) >= 2**53:
+            raise InputError("weights too large: keep them below 2**53")
+        rows = np.zeros((graph.n, graph.n), weights.dtype)
+        rows[graph.rows, graph.cols] = rows[graph.cols, graph.rows] = weights
+        free = graph.n if fields.any() else graph.n - 1
+        return Dense(rows=rows, fields=fields, free=free, low=min(LOW, free))
 
     def memory(self, problem: Model, *, open_ended: bool, threads: int) -> int:
         return 2**20
@@ -78,7 +80,11 @@ class Exact:
         self._part(system, np.zeros(1, system.rows.dtype), np.zeros(1, np.int64), 0, 1)
 
     def init(self, system: Dense, key: int, *, open_ended: bool, threads: int, initial: Spins | None) -> State:
-        best = np.array([system.system.value(self._spins(system, 0))], system.rows.dtype)
+        s = self._spins(system, 0).astype(system.rows.dtype)
+        twice = s @ system.rows @ s
+        best = np.array(
+            [-(s @ system.fields) - (twice // 2 if twice.dtype == np.int64 else twice / 2)], system.rows.dtype
+        )
         return State(position=0, size=2 ** (system.free - system.low), best=best, codes=np.zeros(0, np.int64), count=0)
 
     def load_state(self, arrays: Mapping[str, Any]) -> State:
@@ -87,7 +93,7 @@ class Exact:
     def _spins(self, system: Dense, number: int) -> Spins:
         outer = number >> system.low
         code = (outer ^ (outer >> 1)) << system.low | number & ((1 << system.low) - 1)
-        return np.array([1 if k >= system.free or code >> k & 1 else -1 for k in range(system.system.n)], np.int8)
+        return np.array([1 if k >= system.free or code >> k & 1 else -1 for k in range(system.fields.size)], np.int8)
 
     def _part(self, system: Dense, best: NDArray[Any], codes: NDArray[np.int64], first: int, last: int) -> int:
         return int(
@@ -123,7 +129,7 @@ class Exact:
         tests = state.position << system.low
         bits = np.arange(system.free - system.low)
         flips = (max(state.position - 1, 0) + (1 << bits)) >> (bits + 1)
-        degree = np.diff(system.system.indptr)[system.low : system.free]
+        degree = np.count_nonzero(system.rows, axis=1)[system.low : system.free]
         return Report(
             values=np.full(len(codes), state.best[0]),
             spins=lambda r: self._spins(system, codes[r]),
@@ -132,7 +138,7 @@ class Exact:
             proved=done,
             reads=1,
             events=Events(spin_tests=tests, spikes=int(flips.sum()), synaptic_events=int((flips * degree).sum())),
-            sweeps=tests / system.system.n,
+            sweeps=tests / system.fields.size,
             temperature=None,
             fraction=state.position / state.size,
         )

@@ -11,7 +11,6 @@ included, and toggles x_p iff (2 x_p - 1) v_p > mu. In spins that is the gain ab
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
@@ -19,6 +18,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ..checks import integer, positive
 from ..errors import InputError
 from ..fndam import FNTimer
 from ..fndam.timer import NEUROSA
@@ -100,15 +100,19 @@ class NeuroSA:
         if self.num_steps is not None and self.num_sweeps is not None:
             raise InputError("give num_steps or num_sweeps, not both")
         for what in ("num_reads", "num_steps", "num_sweeps"):
-            value = getattr(self, what)
-            if value is not None and not 1 <= value < 2**62:
-                raise InputError(f"{what} must be at least 1 (got {value})")
-        if not (0 < self.floor < 1 and 0 < self.scale < math.inf):
-            raise InputError("scale must be positive, and floor between 0 and 1")
+            if getattr(self, what) is not None:
+                object.__setattr__(
+                    self, what, integer(getattr(self, what), what, 1, 2**32 - 1 if what == "num_reads" else 2**62)
+                )
+        positive(self.scale, "scale")
+        if positive(self.floor, "floor") >= 1:
+            raise InputError(f"floor must be below 1 (got {self.floor})")
         self.timer()
 
     def timer(self) -> FNTimer:
         """The FN cell that cools the threshold."""
+        for what in ("k2", "k0_minus_1", "k1"):
+            positive(getattr(self, what), f"FN timer: {what}")
         return FNTimer.from_constants(k2=self.k2, k0_minus_1=self.k0_minus_1, k1=self.k1)
 
     def settings(self) -> dict[str, Any]:
@@ -165,7 +169,7 @@ class NeuroSA:
         largest = int(graph.largest) + int(np.abs(system.shift).max()) if graph.integral else -1
         neurosa_steps(
             graph.indptr, graph.indices, graph.weights, state.spins[r], state.fields[r], system.shift, state.best[r], state.journal[r],
-            state.totals[r], state.counts[r], largest, np.array([self.k2 / graph.unit, self.k0_minus_1, self.k1]), self.scale, self.floor,
+            state.totals[r], state.counts[r], largest, np.array([min(self.k2 / graph.unit, 1e300), self.k0_minus_1, self.k1]), self.scale, self.floor,
             np.uint64(state.key), r, state.step, count,
         )  # fmt: skip
 

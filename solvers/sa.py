@@ -8,13 +8,14 @@ Source: Kirkpatrick, Gelatt, Vecchi, Science 220 (1983) 671. Spins are visited c
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..checks import integer, positive
 from ..errors import InputError
 from ..fndam import FNTimer
 from ..problems.model import Model
@@ -43,7 +44,7 @@ class State:
     """R chains in the kernels' order of spins.
 
     spins, best (R, n) int8; fields (R, n); values (R, 2): now and at best; counts (R, 2): flips and synaptic events, over all rounds.
-    hot, cold: temperatures at the ends of an anneal. ``sweep`` of ``sweeps`` in round ``round``; ``past``: sweeps of earlier rounds.
+    hot, cold: temperatures at the ends of an anneal, in units of the gain. ``sweep`` of ``sweeps`` in round ``round``; ``past``: sweeps of earlier rounds.
     """
 
     spins: NDArray[np.int8]
@@ -97,19 +98,19 @@ class SimulatedAnnealing:
 
     def __post_init__(self) -> None:
         for what in ("num_reads", "num_sweeps"):
-            value = getattr(self, what)
-            if value is not None and not 1 <= value < 2**32:
-                raise InputError(f"{what} must be at least 1 (got {value})")
+            if getattr(self, what) is not None:
+                object.__setattr__(self, what, integer(getattr(self, what), what, 1, 2**32 - 1))
         if self.schedule not in ("geometric", "linear", "fn"):
             raise InputError(f"unknown schedule {self.schedule!r}; there are: geometric, linear, fn")
         if self.rule not in ("metropolis", "heat-bath"):
             raise InputError(f"unknown rule {self.rule!r}; there are: metropolis, heat-bath")
-        if not 0 < self.kappa < math.inf:
-            raise InputError(f"kappa must be positive (got {self.kappa})")
+        positive(self.kappa, "kappa")
         if self.beta_range is not None:
-            hot, cold = (float(b) for b in self.beta_range)
-            if not 0 < hot <= cold < math.inf:
-                raise InputError(f"beta_range must be (hot, cold) with 0 < hot <= cold (got {self.beta_range})")
+            if not isinstance(self.beta_range, Sequence) or len(self.beta_range) != 2:
+                raise InputError(f"beta_range must be a pair (hot, cold), not {self.beta_range!r:.40}")
+            hot, cold = (positive(beta, "beta_range: a beta") for beta in self.beta_range)
+            if hot > cold:
+                raise InputError(f"beta_range must be (hot, cold), the smaller beta first (got {self.beta_range})")
             object.__setattr__(self, "beta_range", (hot, cold))
 
     def settings(self) -> dict[str, Any]:
@@ -128,9 +129,10 @@ class SimulatedAnnealing:
         self._anneal(system, state, np.zeros(0), 0, 0, 0)
 
     def _range(self, system: SpinSystem) -> tuple[float, float]:
-        """Hot and cold temperature, in units of the Ising energy: by default from the gains of a greedy local optimum."""
+        """Hot and cold temperature, in units of the gain: by default from the losses of a greedy local optimum."""
         if self.beta_range is not None:
-            return 1 / self.beta_range[0], 1 / self.beta_range[1]
+            hot, cold = (float(np.clip(1 / beta / (2 * system.unit), COLDEST, 1 / COLDEST)) for beta in self.beta_range)
+            return hot, cold
         state = self._state(system, 1, 0, False)
         random_spins(np.uint64(0), 0, state.spins[0])
         state.fields[0] = system.local_fields(state.spins[0])
@@ -138,28 +140,28 @@ class SimulatedAnnealing:
         losses = -(state.spins[0] * state.fields[0].astype(np.float64))
         losses = losses[losses > 0]
         if not losses.size:
-            return 2 * system.unit, 0.2 * system.unit
+            return 1.0, 0.1
         hot = HOT * float(losses.mean())
-        cold = min(COLD * float(np.quantile(losses, 0.1)), hot / 10)
-        return 2 * system.unit * hot, 2 * system.unit * cold
+        return hot, min(COLD * float(np.quantile(losses, 0.1)), hot / 10)
 
     def temperatures(self, hot: float, cold: float, sweeps: int, first: int, last: int) -> NDArray[np.float64]:
-        """T of sweeps first to last - 1 of an anneal, in units of the Ising energy: (last - first,).
+        """T of sweeps first to last - 1 of an anneal, in units of the gain, between hot and cold: (last - first,).
 
-        Rounded to float32, so that the last digits of a platform's logarithm do not reach the chain. The last few are 0: a quench.
+        Rounded to 24 bits, so that the last digits of a platform's logarithm do not reach the chain. The last few are 0: a quench.
         """
         k = np.arange(first, last)
-        if hot == cold:
-            return np.full(k.size, np.float32(hot), np.float64)
-        quench = min(QUENCH, sweeps // 20)
+        quench = min(QUENCH, sweeps // 20) if hot > cold else 0
         x = np.minimum(k / max(sweeps - quench - 1, 1), 1.0)
-        if self.schedule == "linear":
+        if hot == cold:
+            t = np.full(k.size, hot)
+        elif self.schedule == "linear":
             t = hot + (cold - hot) * x
         elif self.schedule == "geometric":
             t = hot * (cold / hot) ** x
         else:
             t = FNTimer.between(hot, cold, self.kappa).voltage(x)
-        return np.where(k < sweeps - quench, t.astype(np.float32), np.float32(0)).astype(np.float64)
+        digits, exponents = np.frexp(t)
+        return np.where(k < sweeps - quench, np.ldexp(np.rint(digits * 2**24), exponents - 24), 0.0)
 
     def init(self, system: SpinSystem, key: int, *, open_ended: bool, threads: int, initial: Spins | None) -> State:
         reads = self.num_reads or (threads if open_ended else DEFAULT_READS)
@@ -219,7 +221,7 @@ class SimulatedAnnealing:
             # Running sums of real numbers drift: they are taken afresh at fixed sweeps, whatever the chunks.
             last = min(last, (first // _REFRESH + 1) * _REFRESH)
         t = self.temperatures(state.hot, state.cold, state.sweeps, first, last)
-        slopes = 2 * system.unit / np.maximum(t, COLDEST)
+        slopes = 1 / np.clip(t, COLDEST, 1 / COLDEST)
         reach = -1
         if system.integral:
             wide = math.ceil(_EXP_RANGE / float(slopes.min()))
@@ -258,6 +260,6 @@ class SimulatedAnnealing:
             finished=over and not state.open_ended,
             events=Events(spin_tests=tests, spikes=flips, synaptic_events=synaptic, threshold_draws=tests),
             sweeps=state.past + state.sweep,
-            temperature=float(t),
+            temperature=float(2 * system.unit * t),
             fraction=None if state.open_ended else state.sweep / state.sweeps,
         )

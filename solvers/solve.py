@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..checkpoint import Checkpoint
+from ..checks import integer, positive
 from ..errors import InputError
 from ..problems.load import load
 from ..problems.model import Model
@@ -98,10 +99,10 @@ def solve(
     load_s = time.perf_counter() - started if loaded else None
     if backend not in ("auto", "cpu"):
         raise InputError(f"unknown backend {backend!r}: this version has cpu")
-    if time_limit is not None and not 0 < time_limit < float("inf"):
-        raise InputError(f"time_limit must be positive and finite (got {time_limit})")
-    if target is not None and math.isnan(target):
-        raise InputError("target is not a number")
+    if time_limit is not None:
+        time_limit = positive(time_limit, "time_limit")
+    if target is not None and (not isinstance(target, int | float | np.number) or math.isnan(target)):
+        raise InputError(f"target must be a number, not {target!r:.40}")
     threads = _threads(threads)
     saved = None if resume is None else Checkpoint.read(Path(resume))
     if saved is not None:
@@ -115,8 +116,8 @@ def solve(
             raise InputError("initial_states cannot be given with resume")
     else:
         settings |= {k: v for k, v in (("num_sweeps", num_sweeps), ("num_reads", num_reads)) if v is not None}
-    seed = secrets.randbits(32) if seed is None else _seed(seed)
-    chosen = _build(registry.get(solver or DEFAULT_SOLVER), settings)
+    seed = secrets.randbits(32) if seed is None else integer(seed, "seed", 0, 2**64 - 1)
+    chosen = _build(registry.get(DEFAULT_SOLVER if solver is None else solver), settings)
     limited = time_limit is not None or target is not None
     open_ended = saved.open_ended if saved else limited and settings.get("num_sweeps") is None
     check_memory(chosen.memory(model, open_ended=open_ended, threads=threads), max_memory)
@@ -162,15 +163,7 @@ def available_threads() -> int:
 def _threads(given: int | None) -> int:
     if given is None:
         return available_threads()
-    if not 1 <= given <= 1024:
-        raise InputError(f"threads must be from 1 to 1024 (got {given})")
-    return given
-
-
-def _seed(given: Any) -> int:
-    if isinstance(given, bool) or not isinstance(given, int | np.integer) or not 0 <= int(given) < 2**64:
-        raise InputError(f"seed must be an integer in [0, 2**64) (got {given})")
-    return int(given)
+    return integer(given, "threads", 1, 1024)
 
 
 def _same(what: str, saved: Any, given: Any, where: Any) -> Any:

@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..problems.couplings import Weights
+from ..problems.couplings import Couplings, Weights
 from ..problems.model import Model
+from ..problems.models import MaxCut
 from ..result import Spins
 from .kernels.colour import greedy_colours
 from .kernels.sweep import SPAN
@@ -33,7 +34,7 @@ class SpinSystem:
     indptr : (n+1,) int64
     indices : (2m,) uint32
     weights : (2m,) int32 or float64
-        int32 where all is integer and no gain can leave 2**29, so that no sum overflows; else float64.
+        int32 where all is integer and no gain can leave 2**29, so that no sum overflows; else float64 (integers below 2**53 stay exact).
     fields : (n,) of the same kind
     unit
         Energy of one unit of weight.
@@ -43,8 +44,6 @@ class SpinSystem:
         Bounds of runs of spins of one colour, none straddling a multiple of `SPAN`.
     largest
         Bound on |gain|: the largest sum of a row's magnitudes.
-    rms
-        Root mean square over the spins of their row's norm: the scale of the local fields of random spins.
     """
 
     indptr: NDArray[np.int64]
@@ -55,7 +54,6 @@ class SpinSystem:
     order: NDArray[np.int64] | None
     segments: NDArray[np.int64]
     largest: float
-    rms: float
 
     @property
     def n(self) -> int:
@@ -101,15 +99,38 @@ class SpinSystem:
         return -int(total) // 2 if self.integral else -float(total) / 2
 
 
-def _integers(couplings: Weights, fields: Weights) -> tuple[Weights, Weights, float]:
-    """Both as integers with their unit where a factor of 1, 2 or 4 makes them so; else as floats."""
+def scaled_numbers(couplings: Weights, fields: Weights) -> tuple[Weights, Weights, float]:
+    """Couplings and fields in a unit that suits kernels, and the unit.
+
+    Integers where a factor of 1, 2 or 4 makes all of them so, in int64; else floats whose largest is in [1, 2), so that neither squares
+    nor temperatures leave a float's range. Units are powers of two: nothing is rounded.
+
+    Raises
+    ------
+    InputError
+        Where integers beyond 2**53 stand beside fractions.
+    """
+    both = (couplings, fields)
     for factor in (1, 2, 4):
-        scaled = [a * factor for a in (couplings, fields)]
-        if all(a.dtype == np.int64 or bool(np.all(a == np.rint(a))) for a in scaled) and all(
-            float(np.abs(a).max(initial=0)) < 2**53 for a in scaled
+        if all(
+            a.dtype == np.int64
+            or (float(np.abs(a).max(initial=0)) * factor < 2**53 and np.all(a * factor == np.rint(a * factor)))
+            for a in both
         ):
-            return scaled[0].astype(np.int64), scaled[1].astype(np.int64), 1 / factor
-    return couplings.astype(np.float64), fields.astype(np.float64), 1.0
+            return *((a * factor).astype(np.int64) for a in both), 1 / factor  # type: ignore[return-value]
+    if any(a.dtype == np.int64 and int(np.abs(a).max(initial=0)) >= 2**53 for a in both):
+        raise InputError("weights too large: beside fractions, keep integers below 2**53")
+    largest = max(float(np.abs(a).max(initial=0)) for a in both)
+    exponent = int(np.frexp(largest)[1]) - 1
+    return *(np.ldexp(a.astype(np.float64), -exponent) for a in both), float(np.ldexp(1.0, exponent))  # type: ignore[return-value]
+
+
+def as_spins(problem: Model) -> tuple[Couplings, Weights]:
+    """J and h of a problem for its own n variables; a Max-Cut graph as J = w, its ancilla a spin like any other."""
+    if isinstance(problem, MaxCut):
+        return problem.couplings, np.zeros(problem.n, np.int64)
+    ising = problem.to_ising()
+    return ising.couplings, ising.fields
 
 
 def spin_system(problem: Model, *, coloured: bool) -> SpinSystem:
@@ -125,19 +146,12 @@ def spin_system(problem: Model, *, coloured: bool) -> SpinSystem:
     Raises
     ------
     InputError
-        Where the problem has numbers beyond 2**53 that a float64 cannot hold.
+        Where the problem has integers that a float64 cannot hold and an int32 kernel cannot take.
     """
-    ising = problem.to_ising()
-    couplings, fields, unit = _integers(ising.couplings.weights, ising.fields)
-    if couplings.dtype == np.float64 and any(a.dtype == np.int64 for a in (ising.couplings.weights, ising.fields)):
-        largest_int = max(
-            (int(np.abs(a).max(initial=0)) for a in (ising.couplings.weights, ising.fields) if a.dtype == np.int64),
-            default=0,
-        )
-        if largest_int >= 2**53:
-            raise InputError("weights too large: keep them below 2**53")
-    indptr, indices, weights = ising.couplings.replace_weights(couplings).csr()
-    n = ising.n
+    graph, external = as_spins(problem)
+    couplings, fields, unit = scaled_numbers(graph.weights, external)
+    indptr, indices, weights = graph.replace_weights(couplings).csr()
+    n = graph.n
     order = None
     segments = np.array([0, n], np.int64)
     unsigned = indices.view(np.uint32)
@@ -149,11 +163,8 @@ def spin_system(problem: Model, *, coloured: bool) -> SpinSystem:
         fields = fields[order]
         bounds = np.cumsum(np.bincount(colours))
         segments = np.unique(np.concatenate([[0], bounds, np.arange(0, n, SPAN), [n]])).astype(np.int64)
-    magnitude = np.abs(weights.astype(np.float64))
-    sums = np.concatenate([[0.0], np.cumsum(magnitude)])
-    row = sums[indptr[1:]] - sums[indptr[:-1]] + np.abs(fields)
-    squares = np.concatenate([[0.0], np.cumsum(magnitude**2)])
-    largest = float(row.max())
+    sums = np.concatenate([[0.0], np.cumsum(np.abs(weights.astype(np.float64)))])
+    largest = float((sums[indptr[1:]] - sums[indptr[:-1]] + np.abs(fields)).max())
     kind: type[np.int32 | np.float64] = np.float64
     if couplings.dtype == np.int64:
         if largest < _INT32_GAIN:
@@ -169,7 +180,6 @@ def spin_system(problem: Model, *, coloured: bool) -> SpinSystem:
         order=order,
         segments=segments,
         largest=largest,
-        rms=float(np.sqrt((squares[-1] + float((fields.astype(np.float64) ** 2).sum())) / n)),
     )
 
 

@@ -68,7 +68,10 @@ class Case:
         order = list(range(len(h))) if system.order is None else system.order.tolist()
         place = {v: k for k, v in enumerate(order)}
         spins = rng.choice(np.array([-1, 1], np.int8), len(h))
-        assert system.unit == 1
+        # Real numbers are kept in a unit that is a power of two; integers as they are.
+        assert system.unit == 1 or not system.integral
+        pairs = pairs if system.unit == 1 else [(i, j, w / system.unit) for i, j, w in pairs]
+        h = h if system.unit == 1 else [x / system.unit for x in h]
         return cls(system, [(place[i], place[j], w) for i, j, w in pairs], [h[v] for v in order], spins)
 
     @property

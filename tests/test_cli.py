@@ -19,7 +19,7 @@ import warnings
 
 import pytest
 
-from fnanneal import load
+from fnanneal import cache, load
 from fnanneal.checkpoint import Checkpoint
 from fnanneal.cli import main
 from fnanneal.problems import formats
@@ -252,11 +252,9 @@ def test_cache_clear(cli, tmp_path, monkeypatch):
 
 def test_cache_clear_removes_kernels(cli, tmp_path, monkeypatch):
     monkeypatch.setenv("FNANNEAL_CACHE", str(tmp_path))
-    kernels = tmp_path / "kernels" / "0123456789abcdef"
-    kernels.mkdir(parents=True)
-    (kernels / "sweep.anneal-0123.nbc").write_bytes(b"x" * 1000)
-    cli("cache", "clear")
-    assert not kernels.exists()
+    assert cache.write("kernels", "sweep.anneal-0123", "stamp", b"x" * 10**6)
+    assert "1.0 MB freed" in cli("cache", "clear").decode()
+    assert not (tmp_path / "kernels").exists()
 
 
 HELP = ["", "solve", "verify", "info", "problems", "problems list", "problems show", "problems write", "solvers", "solvers list", "cache", "cache clear"]  # fmt: skip

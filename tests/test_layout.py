@@ -15,7 +15,7 @@ import fnanneal
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("problems", "solvers", "cli")
-CORE = {"result", "run", "errors", "cache", "samples", "checkpoint", "fndam", "energy"}
+CORE = {"result", "run", "errors", "checks", "cache", "samples", "checkpoint", "fndam", "energy"}
 RANKS = {"core": 0, "problems": 1, "solvers": 2, "compare": 3, "cli": 4, "top": 5}
 LARGEST_FILE = 420
 META = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
