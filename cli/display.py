@@ -44,7 +44,7 @@ def word(kind: str) -> str:
 @contextmanager
 def progress(model: Model, quiet: bool) -> Iterator[Callable[[Progress], Any] | None]:
     """A callback that keeps one line on the terminal up to date; None where standard error is no terminal."""
-    if quiet or not sys.stderr.isatty():
+    if quiet or sys.stderr is None or not sys.stderr.isatty():
         yield None
         return
     from rich.console import Console

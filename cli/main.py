@@ -46,8 +46,19 @@ def _options(
     pass
 
 
+def _say(text: str) -> None:
+    """One line on standard error, if there is one."""
+    if sys.stderr is not None:
+        print(f"fnanneal: {text}", file=sys.stderr)
+
+
 def _warn(message: Warning | str, category: type[Warning], *args: Any, **kwargs: Any) -> None:
-    print(f"fnanneal: warning: {message}", file=sys.stderr)
+    _say(f"warning: {message}")
+
+
+def _abandon_output() -> None:
+    """Send what Python still holds for standard output nowhere, lest it complain once more on its way out."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(arguments: list[str]) -> int:
@@ -59,24 +70,29 @@ def _run(arguments: list[str]) -> int:
     command = typer.main.get_command(app)
     try:
         code = command.main(arguments, prog_name="fnanneal", standalone_mode=False)
+        if sys.stdout is not None:
+            sys.stdout.flush()
         return int(code or 0)
     except InputError as e:
-        print(f"fnanneal: error: {e}", file=sys.stderr)
+        _say(f"error: {e}")
         return 2
     except (KeyboardInterrupt, typer.Abort):
-        print("fnanneal: interrupted before there was a result", file=sys.stderr)
+        _say("interrupted before there was a result")
         return 130
     except MemoryError:
-        print("fnanneal: error: out of memory", file=sys.stderr)
+        _say("error: out of memory")
         return 1
     except BrokenPipeError:
-        # The reader has gone (head, say); Python must not try to flush to it again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _abandon_output()
+        return 1
+    except OSError as e:
+        _say(f"error: {e.strerror or e}")
+        _abandon_output()
         return 1
     except Exception as e:
         # Usage errors of the command-line parser know how to say themselves in one line.
         if hasattr(e, "format_message") and hasattr(e, "exit_code"):
-            print(f"fnanneal: error: {e.format_message()}", file=sys.stderr)
+            _say(f"error: {e.format_message()}")
             return int(e.exit_code)
         raise
 

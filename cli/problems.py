@@ -92,9 +92,12 @@ def write(
     input_format: Annotated[str | None, typer.Option(help="The format of the problem's own file.")] = None,
 ) -> None:
     """Write a problem to a file: Gset graphs come out bit for bit."""
+    from ..errors import InputError
     from ..problems import formats
     from .solve import read_problem
 
+    if out == "-" and sys.stdout is None:
+        raise InputError("standard output is closed")
     model = read_problem(problem, as_, input_format)
     formats.write(model, sys.stdout.buffer if out == "-" else out, format=format)
     if out == "-":

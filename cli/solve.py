@@ -175,14 +175,19 @@ def _whole(target: float | None) -> float | None:
 
 def _settings(pairs: list[str]) -> dict[str, Any]:
     import ast
+    from inspect import signature
 
     from ..errors import InputError
+    from ..solvers.solve import solve as run
 
+    taken = signature(run).parameters.keys()
     settings: dict[str, Any] = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals or not key.isidentifier():
-            raise InputError(f"--set takes KEY=VALUE, not {pair!r}")
+            raise InputError(f"--set takes KEY=VALUE, not {pair!r:.60}")
+        if key in taken:
+            raise InputError(f"--set {key}: that is no solver's own setting, it has an option of its own")
         try:
             settings[key] = ast.literal_eval(value)
         except (ValueError, SyntaxError):

@@ -36,6 +36,7 @@ class Checkpoint:
     state: Mapping[str, Any]
     spins: Spins
     claimed: float
+    settled: float
     elapsed: float
     to_best: float
     trace: Sequence[tuple[float, Number]]
@@ -60,6 +61,7 @@ class Checkpoint:
             "open_ended": self.open_ended,
             "threads": self.threads,
             "claimed": self.claimed,
+            "settled": self.settled,
             "elapsed": self.elapsed,
             "to_best": self.to_best,
             "trace": list(self.trace),

@@ -192,5 +192,13 @@ class Result:
             "num_reads": self.num_reads,
             "proposals": self.events.spin_tests,
             "flips": self.events.spikes,
-            "energy": {"technology": None, "joules": None, "measured": None, "events": asdict(self.events)},
+            "energy": {
+                "technology": None,
+                "status": None,
+                "joules": None,
+                "not_covered": None,
+                "bounds": None,
+                "measured": None,
+                "events": asdict(self.events),
+            },
         }

@@ -127,6 +127,7 @@ class _Run:
     objective: Number
     spins: Spins
     claimed: float
+    settled: float
     elapsed: float
     to_best: float
     trace: list[tuple[float, Number]]
@@ -222,18 +223,25 @@ def drive(
         verify_s = 0.0
 
         def adopt(report: Report, at: float) -> None:
+            # When a round is over, its best is chosen anew: of reads that tie, the one that a chunk happened to show first must not win.
             nonlocal verify_s
             r = int(np.argmax(report.values))
-            if not float(report.values[r]) > run.claimed:
+            value = float(report.values[r])
+            settling = report.round_over and value > run.settled
+            if not (value > run.claimed or settling):
                 return
             spins = report.spins(r)
             t = clock()
             objective = problem.objective(spins)
             verify_s += clock() - t
-            run.claimed = float(report.values[r])
+            run.claimed = value
+            if settling:
+                run.settled = value
             if better(sense, objective, run.objective):
-                run.objective, run.spins, run.to_best = objective, spins, at
+                run.to_best = at
                 run.trace.append((at, objective))
+            if settling or better(sense, objective, run.objective):
+                run.objective, run.spins = objective, spins
 
         def save(path: Path) -> None:
             Checkpoint(
@@ -246,6 +254,7 @@ def drive(
                 state={f.name: getattr(state, f.name) for f in fields(state)},
                 spins=run.spins,
                 claimed=run.claimed,
+                settled=run.settled,
                 elapsed=run.elapsed,
                 to_best=run.to_best,
                 trace=run.trace,
@@ -341,6 +350,7 @@ def _start(problem: Problem, report: Report) -> _Run:
         objective=objective,
         spins=spins,
         claimed=float(report.values[r]),
+        settled=float(report.values[r]),
         elapsed=0.0,
         to_best=0.0,
         trace=[(0.0, objective)],
@@ -354,6 +364,7 @@ def _resumed(problem: Problem, resume: Checkpoint) -> _Run:
         objective=problem.objective(spins),
         spins=spins,
         claimed=resume.claimed,
+        settled=resume.settled,
         elapsed=resume.elapsed,
         to_best=resume.to_best,
         trace=[(t, v) for t, v in resume.trace],

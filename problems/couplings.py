@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..checks import integer
 from ..errors import InputError
 
 Weights = NDArray[Any]  # int64 or float64
@@ -133,11 +134,13 @@ class Couplings:
         InputError
             For n < 1, indices out of range, lengths that differ, weights that are not finite or too large.
         """
-        if n < 1:
+        if isinstance(n, int) and n < 1:
             raise InputError("the problem is empty: it has no variables")
-        if n > MAX_SPINS:
-            raise InputError(f"{n} variables: at most {MAX_SPINS} are supported")
-        r, c = np.asarray(rows), np.asarray(cols)
+        n = integer(n, "the number of variables", 1, MAX_SPINS)
+        try:
+            r, c = np.asarray(rows), np.asarray(cols)
+        except ValueError as e:
+            raise InputError("rows and columns must be flat lists of integers") from e
         w = as_weights(weights)
         if not (r.shape == c.shape == w.shape and r.ndim == 1):
             raise InputError(f"rows, columns and weights differ in shape: {r.shape}, {c.shape}, {w.shape}")

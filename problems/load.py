@@ -141,6 +141,8 @@ def _file(spec: str | os.PathLike[str] | bytes | bytearray, format: str | None) 
 
 def _from_matrix(matrix: Any, kind: Kind) -> Problem:
     """A dense or sparse (n, n) matrix."""
+    if isinstance(matrix, np.ma.MaskedArray):
+        raise InputError("the matrix is masked: fill it first, with .filled(0)")
     if hasattr(matrix, "tocoo"):
         coo = matrix.tocoo()
         shape, rows, cols, data = coo.shape, coo.coords[0] if hasattr(coo, "coords") else coo.row, coo.col, coo.data

@@ -51,6 +51,8 @@ def get(name: str) -> Any:
     InputError
         For an unknown name; the message lists what exists.
     """
+    if not isinstance(name, str):
+        raise InputError(f"a solver is chosen by its name, not by {name!r:.40}")
     if name not in _registered:
         if name in _built_in():
             import_module(f".{name}", __package__)

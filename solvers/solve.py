@@ -103,8 +103,12 @@ def solve(
         time_limit = positive(time_limit, "time_limit")
     if target is not None and (not isinstance(target, int | float | np.number) or math.isnan(target)):
         raise InputError(f"target must be a number, not {target!r:.40}")
+    if max_memory is not None:
+        max_memory = integer(max_memory, "max_memory", 1, 2**62)
+    if callback is not None and not callable(callback):
+        raise InputError(f"callback must be a function, not {callback!r:.40}")
     threads = _threads(threads)
-    saved = None if resume is None else Checkpoint.read(Path(resume))
+    saved = None if resume is None else Checkpoint.read(_path(resume, "resume"))
     if saved is not None:
         _same("problem", saved.problem, model.sha256(), resume)
         solver = _same("solver", saved.solver, solver, resume)
@@ -130,7 +134,7 @@ def solve(
         open_ended=open_ended,
         threads=threads,
         callback=callback,
-        checkpoint=None if checkpoint is None else Path(checkpoint),
+        checkpoint=None if checkpoint is None else _path(checkpoint, "checkpoint"),
         resume=saved,
         initial=None if initial_states is None else _initial(model, initial_states),
         load_s=load_s,
@@ -158,6 +162,12 @@ def available_threads() -> int:
     except (OSError, ValueError):
         pass
     return count
+
+
+def _path(given: Any, what: str) -> Path:
+    if not isinstance(given, str | os.PathLike):
+        raise InputError(f"{what} must be a path, not {given!r:.40}")
+    return Path(given)
 
 
 def _threads(given: int | None) -> int:

@@ -363,7 +363,7 @@ def test_duplicates_and_loops_add_up():
 
 
 BUILDS_REFUSED = [
-    ((0, [], [], []), "empty"), ((-1, [], [], []), "empty"), ((2**31, [], [], []), "at most"),
+    ((0, [], [], []), "empty"), ((-1, [], [], []), "empty"), ((2**31, [], [], []), "from 1 to"),
     ((2, [0], [2], [1]), "index 2 is out of range"), ((2, [-1], [0], [1]), "index -1 is out of range"),
     ((2, [2**40], [0], [1]), "out of range"), ((2, [0.0], [1.0], [1]), "integers"), ((2, ["a"], ["b"], [1]), "integers"),
     ((2, [0, 1], [1], [1]), "shape"), ((2, [0], [1], [1, 2]), "shape"), ((2, [[0]], [[1]], [[1]]), "shape"),
