@@ -25,6 +25,7 @@ from .kernels.start import random_spins
 from .kernels.sweep import TABLE, anneal
 from .registry import solver
 from .system import SpinSystem, spin_system
+from .temperature import COLDEST, temperature_range
 
 Schedule = Literal["geometric", "linear", "fn"]
 Rule = Literal["metropolis", "heat-bath"]
@@ -34,9 +35,6 @@ DEFAULT_SWEEPS = 1000
 _EXP_RANGE = 22.2
 _REFRESH = 1024
 QUENCH = 5
-GREEDY = 16
-COLDEST = 1e-30
-HOT, COLD = 0.5, 0.25
 
 
 @dataclass(slots=True, kw_only=True)
@@ -129,20 +127,11 @@ class SimulatedAnnealing:
         self._anneal(system, state, np.zeros(0), 0, 0, 0)
 
     def _range(self, system: SpinSystem) -> tuple[float, float]:
-        """Hot and cold temperature, in units of the gain: by default from the losses of a greedy local optimum."""
+        """Hot and cold temperature, in units of the gain: by default the instance's own."""
         if self.beta_range is not None:
             hot, cold = (float(np.clip(1 / beta / (2 * system.unit), COLDEST, 1 / COLDEST)) for beta in self.beta_range)
             return hot, cold
-        state = self._state(system, 1, 0, False)
-        random_spins(np.uint64(0), 0, state.spins[0])
-        state.fields[0] = system.local_fields(state.spins[0])
-        self._anneal(system, state, np.full(GREEDY, 1 / COLDEST), 1 if system.integral else -1, 0, 0)
-        losses = -(state.spins[0] * state.fields[0].astype(np.float64))
-        losses = losses[losses > 0]
-        if not losses.size:
-            return 1.0, 0.1
-        hot = HOT * float(losses.mean())
-        return hot, min(COLD * float(np.quantile(losses, 0.1)), hot / 10)
+        return temperature_range(system)
 
     def temperatures(self, hot: float, cold: float, sweeps: int, first: int, last: int) -> NDArray[np.float64]:
         """T of sweeps first to last - 1 of an anneal, in units of the gain, between hot and cold: (last - first,).

@@ -1,0 +1,158 @@
+"""How the ensemble anneals the lineages of an island: side by side in SIMD lanes, or one chain after another.
+
+`Lanes` is for sparse graphs with small integer weights: a sum over the neighbours of a spin costs one vector addition an edge, for all 64
+lineages. `Chains` is for the rest, dense graphs and real weights: local fields are kept up to date, and only flips cost a row.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..result import Spins
+from .kernels.crossover import from_lanes, to_lanes
+from .kernels.lanes import OFFSETS, lane_sweeps, lane_thresholds
+from .kernels.sweep import TABLE, anneal
+from .kernels.vector import LANES
+from .system import SpinSystem
+from .temperature import COLDEST
+
+MAX_DEGREE = 100
+MAX_EXPANSION = 3
+MAX_ROW = 2**15 - 1
+MAX_LEVELS = 4096
+CHAINS = 16
+EXP_RANGE = 22.2
+
+
+class Engine(Protocol):
+    """Anneals `reads` states of one island, which lie in `work` (reads * n,) int8 in the engine's own layout."""
+
+    @property
+    def reads(self) -> int: ...
+    def load(self, rows: Spins, work: Spins) -> None: ...
+    def unload(self, work: Spins, rows: Spins) -> None: ...
+    def sweeps(
+        self,
+        work: Spins,
+        temperatures: NDArray[np.float64],
+        counts: NDArray[np.int64],
+        key: int,
+        island: int,
+        first: int,
+    ) -> None: ...
+
+
+def lanes_fit(system: SpinSystem) -> bool:
+    """Whether the lanes take this problem, and pay: integers, sums within 16 bits, few edges a spin, few of them multiple."""
+    edges = float(np.abs(system.weights).sum()) if system.integral else np.inf
+    return (
+        system.integral
+        and system.largest <= MAX_ROW
+        and edges <= MAX_DEGREE * system.n
+        and edges <= MAX_EXPANSION * max(system.weights.size, 1)
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Lanes:
+    """64 lineages side by side; the arrays are `lane_sweeps`'s."""
+
+    indptr: NDArray[np.int64]
+    middle: NDArray[np.int64]
+    indices: NDArray[np.uint32]
+    fields: NDArray[np.int16]
+    bounds: NDArray[np.int16]
+
+    @classmethod
+    def of(cls, system: SpinSystem) -> Lanes:
+        """Neighbours of positive weight first; an edge of weight w stands |w| times."""
+        n = system.n
+        row = np.repeat(np.arange(n), np.diff(system.indptr))
+        order = np.lexsort((system.weights < 0, row))
+        row, weights = row[order], system.weights[order]
+        times = np.abs(weights)
+        indices = np.repeat(system.indices[order], times)
+        degree = np.bincount(row, weights=times, minlength=n).astype(np.int64)
+        indptr = np.zeros(n + 1, np.int64)
+        np.cumsum(degree, out=indptr[1:])
+        positive = np.bincount(row, weights=np.maximum(weights, 0), minlength=n).astype(np.int64)
+        return cls(
+            indptr=indptr,
+            middle=indptr[:-1] + positive,
+            indices=indices * np.uint32(LANES),
+            fields=system.fields.astype(np.int16),
+            bounds=(degree + np.abs(system.fields)).astype(np.int16),
+        )
+
+    @property
+    def reads(self) -> int:
+        return LANES
+
+    def load(self, rows: Spins, work: Spins) -> None:
+        to_lanes(rows, work)
+
+    def unload(self, work: Spins, rows: Spins) -> None:
+        from_lanes(work, rows)
+
+    def sweeps(
+        self,
+        work: Spins,
+        temperatures: NDArray[np.float64],
+        counts: NDArray[np.int64],
+        key: int,
+        island: int,
+        first: int,
+    ) -> None:
+        hottest = float(temperatures.max(initial=0.0))
+        levels = int(min(MAX_LEVELS, int(self.bounds.max(initial=0)), np.ceil(12 * hottest)))
+        thresholds = np.zeros((temperatures.size, max(levels, 1)), np.uint16)
+        lengths = np.zeros(temperatures.size, np.int64)
+        lane_thresholds(temperatures, thresholds, lengths)
+        lane_sweeps(
+            self.indptr, self.middle, self.indices, self.fields, self.bounds, work, thresholds, lengths, OFFSETS, counts,
+            np.uint64(key), island, first,
+        )  # fmt: skip
+        counts[1] += temperatures.size * self.indices.size * LANES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Chains:
+    """A few lineages one after another."""
+
+    system: SpinSystem
+
+    @property
+    def reads(self) -> int:
+        return CHAINS
+
+    def load(self, rows: Spins, work: Spins) -> None:
+        work.reshape(rows.shape)[:] = rows
+
+    def unload(self, work: Spins, rows: Spins) -> None:
+        rows[:] = work.reshape(rows.shape)
+
+    def sweeps(
+        self,
+        work: Spins,
+        temperatures: NDArray[np.float64],
+        counts: NDArray[np.int64],
+        key: int,
+        island: int,
+        first: int,
+    ) -> None:
+        s = self.system
+        slopes = 1 / np.clip(temperatures, COLDEST, 1 / COLDEST)
+        reach = -1
+        if s.integral and slopes.size:
+            reach = int(min(s.largest, np.ceil(EXP_RANGE / float(slopes.min()))))
+            reach = reach if reach <= TABLE else -1
+        values: NDArray[Any] = np.zeros(2, np.int64 if s.integral else np.float64)
+        for r, spins in enumerate(work.reshape(CHAINS, s.n)):
+            anneal(
+                s.indptr, s.indices, s.weights, s.segments, slopes, False, reach, spins, s.local_fields(spins), spins.copy(), values, counts,
+                np.uint64(key), island * CHAINS + r, first,
+            )  # fmt: skip

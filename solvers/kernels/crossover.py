@@ -1,0 +1,156 @@
+"""Partition crossover, and the step of a population of lineages.
+
+Where two states differ, the differing spins fall into connected components of the graph, and flipping one component in x changes the value by
+
+    2 sum_{i in C} x_i (sum_{j not in C} w_ij x_j + h_i)
+
+whatever is done with the others. So each one that raises the value is flipped, one that changes nothing with probability 1/2, and the child is at
+least as good as both parents (for the travelling salesman: Whitley, Hains, Howe, GECCO 2009).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .jit import helper, kernel
+from .philox import CROSS, philox_blocks
+
+
+@helper
+def _coin(word, k):
+    """A fair bit for component k, from a random word: the lowest bit of a 32-bit scramble."""
+    x = np.uint32(word ^ np.uint32(k))
+    x = np.uint32((x ^ (x >> np.uint32(16))) * np.uint32(0x7FEB352D))
+    x = np.uint32((x ^ (x >> np.uint32(15))) * np.uint32(0x846CA68B))
+    return ((x ^ (x >> np.uint32(16))) & np.uint32(1)) == 1
+
+
+@helper
+def state_value(indptr, indices, weights, fields, x):
+    """-(sum_{i<j} w x x + sum h x), as a float64: exact for integers below 2**53."""
+    one = np.uint64(1)
+    twice, linear = 0.0, 0.0
+    for k in range(x.size):
+        i = np.uint64(k)
+        s = weights.dtype.type(0)
+        e, end = np.uint64(indptr[i]), np.uint64(indptr[i + one])
+        while e < end:
+            s += weights[e] * x[indices[e]]
+            e += one
+        twice += s * x[i]
+        linear += fields[i] * x[i]
+    return -linear - twice / 2
+
+
+@helper
+def cross(indptr, indices, weights, fields, x, partner, sign, word, label, queue):
+    """Flip in x every component of its difference from sign * partner that gains, and half of those that change nothing.
+
+    label (n,) int8 and queue (n,) uint32 are scratch. Returns (the rise of the value, the number of components).
+    """
+    n = x.size
+    one = np.uint64(1)
+    differing = 0
+    for k in range(n):
+        d = np.int8(x[k] != sign * partner[k])
+        label[k] = d
+        differing += d
+    rise = 0.0
+    parts = 0
+    if differing == 0:
+        return rise, parts
+    for k in range(n):
+        if label[k] != 1:
+            continue
+        parts += 1
+        label[k] = 2
+        queue[0] = k
+        head, tail = np.uint64(0), np.uint64(1)
+        gain = 0.0
+        while head < tail:
+            i = np.uint64(queue[head])
+            head += one
+            s = fields[i]
+            e, end = np.uint64(indptr[i]), np.uint64(indptr[i + one])
+            while e < end:
+                j = indices[e]
+                # 2 is this component; a neighbour of any other label is outside, since no two components touch.
+                if label[j] == 1:
+                    label[j] = 2
+                    queue[tail] = j
+                    tail += one
+                elif label[j] == 0:
+                    s += weights[e] * x[j]
+                e += one
+            gain += s * x[i]
+        flip = gain > 0 or (gain == 0 and _coin(word, k))
+        head = np.uint64(0)
+        while head < tail:
+            i = np.uint64(queue[head])
+            head += one
+            label[i] = 3
+            if flip:
+                x[i] = -x[i]
+        if flip:
+            rise += 2 * gain
+    return rise, parts
+
+
+@kernel
+def values_of(indptr, indices, weights, fields, rows, values):
+    """values (r,) float64 of states rows (r, n)."""
+    for r in range(rows.shape[0]):
+        values[r] = state_value(indptr, indices, weights, fields, rows[r])
+
+
+@kernel
+def step_lineages(
+    indptr, indices, weights, fields, symmetric, rows, parents, values, block, share, key, island, step, queue, counts
+):
+    """Let each lineage keep the best of its re-annealed state and its parent, component by component.
+
+    rows (r, n) int8: re-annealed states, changed. parents (r, n) int8, values (r,) float64: the lineages, kept up to date. symmetric: whether a
+    state and its negation are equal. With probability share/2**32 a lineage is crossed with another of its block, too: of the `block`
+    lineages that follow a multiple of it. queue (n,) uint32: scratch. counts (2,) int64: crossings and components, added to.
+    """
+    reads, n = rows.shape
+    label = np.empty(n, np.int8)
+    words = np.empty((4, 2), np.uint32)
+    for r in range(reads):
+        x = rows[r]
+        philox_blocks(key, np.uint64(2 * r), np.uint64(step), np.uint64(island), np.uint64(CROSS), 2, words)
+        value = state_value(indptr, indices, weights, fields, x)
+        partner = r
+        for turn in range(2):
+            for sign in range(1, -2, -2):
+                if sign == 1 or symmetric:
+                    word = words[turn, 1] if sign == 1 else words[turn + 2, 1]
+                    rise, parts = cross(indptr, indices, weights, fields, x, parents[partner], sign, word, label, queue)
+                    value += rise
+                    counts[0] += 1
+                    counts[1] += parts
+            if words[0, 0] >= share:
+                break
+            partner = r - r % block + np.int64((np.uint64(words[1, 0]) * np.uint64(block)) >> np.uint64(32))
+        if value >= values[r]:
+            values[r] = value
+            for k in range(n):
+                parents[r, k] = x[k]
+
+
+@kernel
+def to_lanes(rows, lanes):
+    """States (r, n) side by side, spin by spin: (n * r,)."""
+    reads, n = rows.shape
+    for k in range(n):
+        for r in range(reads):
+            lanes[k * reads + r] = rows[r, k]
+
+
+@kernel
+def from_lanes(lanes, rows):
+    """Back again."""
+    reads, n = rows.shape
+    for k in range(n):
+        for r in range(reads):
+            rows[r, k] = lanes[k * reads + r]

@@ -1,0 +1,136 @@
+"""Metropolis sweeps of 64 chains side by side, for sparse graphs with small integer weights.
+
+    noise = number of k >= 1 with u < c_k,  c_k = floor(2**16 exp(-k/T));   flip s_i iff s_i (sum_j w_ij s_j + h_i) + noise >= 0
+
+so that P(noise >= k) = exp(-k/T), the threshold neuron of NeuroSA: a loss of k passes with Metropolis's probability, quantised to 2**-16. One
+Philox block a (spin, sweep, group) gives four words; 16-bit draw l of the 64 is a half of word (l//2) % 4 plus a constant of its own,
+scrambled by `_scramble` (a 32-bit bijection). Weights are +1 or -1, a larger one being several edges; a spin whose row can reach beyond 127 sums in
+16 bits, so that no sum overflows.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .jit import helper, kernel
+from .philox import LANES_SWEEP, TILE, philox_blocks
+from .sweep import exp_negative
+from .vector import (
+    LANES,
+    add8,
+    add16,
+    add32,
+    count_below8,
+    count_below16,
+    count_changes,
+    flip8,
+    flip16,
+    halves16,
+    load8,
+    load32,
+    multiply32,
+    repeat32,
+    shift_right32,
+    splat8,
+    splat16,
+    store8,
+    sub8,
+    sub16,
+    widen,
+    xor32,
+)
+
+# Odd multiples of the golden ratio: far apart, and far from each other's images under the scramble.
+OFFSETS = (np.arange(1, LANES // 2 + 1, dtype=np.uint64) * np.uint64(0x9E3779B9) & np.uint64(0xFFFFFFFF)).astype(
+    np.uint32
+)
+MAX_NOISE = 127
+
+_down16, _down15 = shift_right32(16), shift_right32(15)
+_times_a, _times_b = multiply32(0x7FEB352D), multiply32(0x846CA68B)
+
+
+@helper
+def _scramble(x):
+    x = _times_a(xor32(x, _down16(x)))
+    x = _times_b(xor32(x, _down15(x)))
+    return xor32(x, _down16(x))
+
+
+@kernel
+def lane_sweeps(
+    indptr, middle, indices, fields, bounds, spins, thresholds, lengths, offsets, counts, key, group, first
+):
+    """Sweeps first, first + 1, ... of one group, one for each row of thresholds.
+
+    indptr (n+1,) int64, indices (e,) uint32: neighbours times LANES, the +1 edges of spin i before middle[i] (n,) int64, then the -1 edges.
+    fields (n,) int16. bounds (n,) int16: the largest |sum_j w_ij s_j + h_i|. spins (n * LANES,) int8: kept up to date.
+    thresholds (sweeps, K) uint16 with lengths (sweeps,) int64 of them in use. offsets: `OFFSETS`.
+    counts (1,) int64: flips, added to. key: uint64.
+    """
+    n = fields.size
+    words = np.empty((4, TILE), np.uint32)
+    shift = load32(offsets, 0)
+    one = np.uint64(1)
+    flips = 0
+    for t in range(lengths.size):
+        length = lengths[t]
+        c = thresholds[t]
+        for begin in range(0, n, TILE):
+            philox_blocks(
+                key, np.uint64(begin), np.uint64(first + t), np.uint64(group), np.uint64(LANES_SWEEP), TILE, words
+            )
+            for k in range(min(TILE, n - begin)):
+                i = np.uint64(begin + k)
+                draws = halves16(_scramble(add32(repeat32(words[0, k], words[1, k], words[2, k], words[3, k]), shift)))
+                bound = np.int64(bounds[i])
+                levels = np.uint64(min(length, bound))
+                e, m, end = np.uint64(indptr[i]), np.uint64(middle[i]), np.uint64(indptr[i + one])
+                at = i * np.uint64(LANES)
+                q = np.uint64(0)
+                if bound <= MAX_NOISE:
+                    total = splat8(np.int8(fields[i]))
+                    while e < m:
+                        total = add8(total, load8(spins, indices[e]))
+                        e += one
+                    while e < end:
+                        total = sub8(total, load8(spins, indices[e]))
+                        e += one
+                    noise = splat8(np.int8(0))
+                    while q < levels:
+                        noise = count_below8(noise, draws, c[q])
+                        q += one
+                    before = load8(spins, at)
+                    after = flip8(before, total, noise)
+                    flips += count_changes(before, after)
+                    store8(spins, at, after)
+                else:
+                    wide = splat16(fields[i])
+                    while e < m:
+                        wide = add16(wide, widen(load8(spins, indices[e])))
+                        e += one
+                    while e < end:
+                        wide = sub16(wide, widen(load8(spins, indices[e])))
+                        e += one
+                    noise16 = splat16(np.int16(0))
+                    while q < levels:
+                        noise16 = count_below16(noise16, draws, c[q])
+                        q += one
+                    before = load8(spins, at)
+                    after = flip16(before, wide, noise16)
+                    flips += count_changes(before, after)
+                    store8(spins, at, after)
+    counts[0] += flips
+
+
+@kernel
+def lane_thresholds(temperatures, thresholds, lengths):
+    """c_k of each temperature (sweeps,) float64, in units of the gain: thresholds (sweeps, K) uint16 and how many of each are not 0, (sweeps,)."""
+    for t in range(temperatures.size):
+        length = 0
+        for k in range(thresholds.shape[1]):
+            c = np.int64(65536.0 * exp_negative(-(k + 1) / temperatures[t])) if temperatures[t] > 0 else 0
+            thresholds[t, k] = c
+            if c > 0:
+                length = k + 1
+        lengths[t] = length
