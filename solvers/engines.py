@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ..result import Spins
 from .kernels.crossover import from_lanes, to_lanes
+from .kernels.dense import dense_sweeps
 from .kernels.lanes import OFFSETS, lane_sweeps, lane_thresholds
 from .kernels.sweep import TABLE, anneal
 from .kernels.vector import LANES
@@ -26,18 +27,27 @@ MAX_ROW = 2**15 - 1
 MAX_LEVELS = 4096
 CHAINS = 16
 EXP_RANGE = 22.2
+DENSE, DENSE_BYTES = 0.2, 2**29
 
 
 class Engine(Protocol):
-    """Anneals `reads` states of one island, which lie in `work` (reads * n,) int8 in the engine's own layout."""
+    """Anneals `reads` states of one island, which lie in `work` (reads * n,) int8 in the engine's own layout.
+
+    `local` (reads, width) of type `kind` is what else it keeps between calls.
+    """
 
     @property
     def reads(self) -> int: ...
-    def load(self, rows: Spins, work: Spins) -> None: ...
+    @property
+    def width(self) -> int: ...
+    @property
+    def kind(self) -> np.dtype[Any]: ...
+    def load(self, rows: Spins, work: Spins, local: NDArray[Any]) -> None: ...
     def unload(self, work: Spins, rows: Spins) -> None: ...
     def sweeps(
         self,
         work: Spins,
+        local: NDArray[Any],
         temperatures: NDArray[np.float64],
         counts: NDArray[np.int64],
         key: int,
@@ -92,7 +102,15 @@ class Lanes:
     def reads(self) -> int:
         return LANES
 
-    def load(self, rows: Spins, work: Spins) -> None:
+    @property
+    def width(self) -> int:
+        return 0
+
+    @property
+    def kind(self) -> np.dtype[Any]:
+        return np.dtype(np.int8)
+
+    def load(self, rows: Spins, work: Spins, local: NDArray[Any]) -> None:
         to_lanes(rows, work)
 
     def unload(self, work: Spins, rows: Spins) -> None:
@@ -101,6 +119,7 @@ class Lanes:
     def sweeps(
         self,
         work: Spins,
+        local: NDArray[Any],
         temperatures: NDArray[np.float64],
         counts: NDArray[np.int64],
         key: int,
@@ -121,16 +140,46 @@ class Lanes:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Chains:
-    """A few lineages one after another."""
+    """A few lineages one after another; `twice` (n, n), the doubled weights, where the graph is dense."""
 
     system: SpinSystem
+    twice: NDArray[Any] | None
+    dtype: np.dtype[Any]
+
+    @classmethod
+    def of(cls, system: SpinSystem) -> Chains:
+        """Dense where a fifth of all pairs have a weight and the matrix stays below half a GiB; the narrowest integers that hold it."""
+        n, kind = system.n, system.weights.dtype
+        if system.indices.size < DENSE * n * n:
+            return cls(system=system, twice=None, dtype=kind)
+        narrow = kind
+        if system.integral:
+            kind = np.dtype(np.int16) if system.largest <= MAX_ROW else kind
+            top = 2 * int(np.abs(system.weights).max(initial=0))
+            narrow = np.dtype(np.int8) if top <= 127 else kind
+        if n * n * narrow.itemsize > DENSE_BYTES:
+            return cls(system=system, twice=None, dtype=system.weights.dtype)
+        twice = np.zeros((n, n), narrow)
+        row = np.repeat(np.arange(n), np.diff(system.indptr))
+        twice[row, system.indices] = 2 * system.weights
+        return cls(system=system, twice=twice, dtype=kind)
 
     @property
     def reads(self) -> int:
         return CHAINS
 
-    def load(self, rows: Spins, work: Spins) -> None:
+    @property
+    def kind(self) -> np.dtype[Any]:
+        return self.dtype
+
+    @property
+    def width(self) -> int:
+        return self.system.n
+
+    def load(self, rows: Spins, work: Spins, local: NDArray[Any]) -> None:
         work.reshape(rows.shape)[:] = rows
+        for r in range(rows.shape[0]):
+            local[r] = self.system.local_fields(rows[r])
 
     def unload(self, work: Spins, rows: Spins) -> None:
         rows[:] = work.reshape(rows.shape)
@@ -138,6 +187,7 @@ class Chains:
     def sweeps(
         self,
         work: Spins,
+        local: NDArray[Any],
         temperatures: NDArray[np.float64],
         counts: NDArray[np.int64],
         key: int,
@@ -152,7 +202,11 @@ class Chains:
             reach = reach if reach <= TABLE else -1
         values: NDArray[Any] = np.zeros(2, np.int64 if s.integral else np.float64)
         for r, spins in enumerate(work.reshape(CHAINS, s.n)):
-            anneal(
-                s.indptr, s.indices, s.weights, s.segments, slopes, False, reach, spins, s.local_fields(spins), spins.copy(), values, counts,
-                np.uint64(key), island * CHAINS + r, first,
-            )  # fmt: skip
+            read = island * CHAINS + r
+            if self.twice is not None:
+                dense_sweeps(self.twice, slopes, reach, spins, local[r], counts, np.uint64(key), read, first)
+            else:
+                anneal(
+                    s.indptr, s.indices, s.weights, s.segments, slopes, False, reach, spins, local[r], spins.copy(), values, counts,
+                    np.uint64(key), read, first,
+                )  # fmt: skip

@@ -39,6 +39,8 @@ DEFAULT_SWEEPS = 20_000
 ISLANDS = 2
 FIRST_SWEEPS, ROUND_SWEEPS, GREEDY_SWEEPS = 500, 400, 2
 HOTTEST = 0.6
+SPAN = 7.5
+COLDEST_INTEGER = 0.2
 SHARE = 0.3
 FIRST_BLOCK = 16
 MERGED = 0.9
@@ -49,13 +51,14 @@ CHAMPIONS = 8
 class State:
     """I islands of R lineages of n spins, in the kernels' order.
 
-    work (I, R n) int8: what is being annealed, in the engine's layout; parents (I, R, n) int8, values (I, R): the lineages; best (I, n),
+    work (I, R n) int8, local: what is being annealed, in the engine's layout; parents (I, R, n) int8, values (I, R): the lineages; best (I, n),
     best_values (I,); champions (I, CHAMPIONS, n) int8. Of each island, (I,): step, the rounds so far; sweep of length in this round;
     swept, sweeps before it; hot, where it began; block; found, the champions so far; fresh, whether the lineages are still unannealed.
     cold: where anneals end; counts (I, 4) int64: flips, synaptic events, crossings, components.
     """
 
     work: NDArray[np.int8]
+    local: NDArray[Any]
     parents: NDArray[np.int8]
     values: NDArray[np.float64]
     best: NDArray[np.int8]
@@ -127,9 +130,7 @@ class Ensemble:
             raise InputError(
                 "the lanes do not fit this problem (small integer weights on a sparse graph): use engine=chains"
             )
-        return Plan(
-            system=system, engine=Lanes.of(system) if fits and self.engine != "chains" else Chains(system=system)
-        )
+        return Plan(system=system, engine=Lanes.of(system) if fits and self.engine != "chains" else Chains.of(system))
 
     def memory(self, problem: Model, *, open_ended: bool, threads: int) -> int:
         islands = self.num_reads or (threads if open_ended else ISLANDS)
@@ -139,8 +140,9 @@ class Ensemble:
         nothing = np.zeros(0, np.float64)
         rows = np.ones((system.engine.reads, system.system.n), np.int8)
         work = rows.ravel().copy()
-        system.engine.load(rows, work)
-        system.engine.sweeps(work, nothing, np.zeros(2, np.int64), 0, 0, 0)
+        local = np.zeros((system.engine.reads, system.engine.width), system.engine.kind)
+        system.engine.load(rows, work, local)
+        system.engine.sweeps(work, local, nothing, np.zeros(2, np.int64), 0, 0, 0)
         system.engine.unload(work, rows)
         self._step_kernel(system, rows[:0], rows[:0], np.zeros(0), 1, 0, 0, 0, np.zeros(2, np.int64))
         self._values(system, rows[:0], np.zeros(0))
@@ -149,9 +151,13 @@ class Ensemble:
     def init(self, system: Plan, key: int, *, open_ended: bool, threads: int, initial: Spins | None) -> State:
         islands = self.num_reads or (threads if open_ended else ISLANDS)
         reads, n = system.engine.reads, system.system.n
-        hot, cold = temperature_range(system.system)
+        hot, cold = temperature_range(system.system, SPAN)
+        if system.system.integral:
+            # Below this, no loss of 1 passes in a whole round.
+            cold = max(cold, COLDEST_INTEGER)
         state = State(
             work=np.zeros((islands, reads * n), np.int8),
+            local=np.zeros((islands, reads, system.engine.width), system.engine.kind),
             parents=np.zeros((islands, reads, n), np.int8),
             values=np.zeros((islands, reads)),
             best=np.zeros((islands, n), np.int8),
@@ -226,7 +232,7 @@ class Ensemble:
         state.hot[i] = state.hottest if fresh else state.cold + u * HOTTEST * (state.hottest - state.cold)
         state.length[i] = (FIRST_SWEEPS if fresh else ROUND_SWEEPS) + GREEDY_SWEEPS
         state.sweep[i] = 0
-        system.engine.load(state.parents[i], state.work[i])
+        system.engine.load(state.parents[i], state.work[i], state.local[i])
 
     def _temperatures(self, state: State, i: int, first: int, last: int) -> NDArray[np.float64]:
         """T of sweeps first to last - 1 of this round, in units of the gain, rounded to 24 bits; 0 at the end."""
@@ -249,7 +255,7 @@ class Ensemble:
                 last = min(last, first + state.sweeps - done)
             if last > first:
                 t = self._temperatures(state, i, first, last)
-                system.engine.sweeps(state.work[i], t, state.counts[i], state.key, i, done % 2**32)
+                system.engine.sweeps(state.work[i], state.local[i], t, state.counts[i], state.key, i, done % 2**32)
                 state.sweep[i] = last
             if last == state.length[i] or (state.sweeps and done + last - first == state.sweeps and last > first):
                 self._finish_round(system, state, i)

@@ -35,6 +35,7 @@ DEFAULT_SWEEPS = 1000
 _EXP_RANGE = 22.2
 _REFRESH = 1024
 QUENCH = 5
+SPAN = 10.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -131,7 +132,7 @@ class SimulatedAnnealing:
         if self.beta_range is not None:
             hot, cold = (float(np.clip(1 / beta / (2 * system.unit), COLDEST, 1 / COLDEST)) for beta in self.beta_range)
             return hot, cold
-        return temperature_range(system)
+        return temperature_range(system, SPAN)
 
     def temperatures(self, hot: float, cold: float, sweeps: int, first: int, last: int) -> NDArray[np.float64]:
         """T of sweeps first to last - 1 of an anneal, in units of the gain, between hot and cold: (last - first,).

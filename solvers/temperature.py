@@ -13,11 +13,11 @@ COLDEST = 1e-30
 HOT, COLD = 0.5, 0.25
 
 
-def temperature_range(system: SpinSystem) -> tuple[float, float]:
+def temperature_range(system: SpinSystem, span: float) -> tuple[float, float]:
     """Hot and cold temperature, in units of the gain.
 
     A few greedy sweeps from a fixed random state lead to a local optimum, where every spin has a loss, -gain >= 0. T_hot is half the mean
-    of the positive losses, T_cold the smaller of T_hot/10 and a quarter of their 10 % quantile.
+    of the positive losses, T_cold the smaller of T_hot/span and a quarter of their 10 % quantile.
     """
     n = system.n
     spins = np.empty(n, np.int8)
@@ -33,4 +33,4 @@ def temperature_range(system: SpinSystem) -> tuple[float, float]:
     if not losses.size:
         return 1.0, 0.1
     hot = HOT * float(losses.mean())
-    return hot, min(COLD * float(np.quantile(losses, 0.1)), hot / 10)
+    return hot, min(COLD * float(np.quantile(losses, 0.1)), hot / span)
