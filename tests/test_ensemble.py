@@ -1,0 +1,339 @@
+"""The ensemble's kernels against slow versions, and the engine as a whole."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import networkx as nx
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy.stats import chisquare
+
+from fnanneal import InputError, load, solve
+from fnanneal.solvers.engines import Chains, Lanes, lanes_fit
+from fnanneal.solvers.kernels.crossover import from_lanes, step_lineages, to_lanes, values_of
+from fnanneal.solvers.kernels.dense import dense_sweeps
+from fnanneal.solvers.kernels.lanes import OFFSETS, lane_sweeps, lane_thresholds
+from fnanneal.solvers.kernels.philox import LANES_SWEEP
+from fnanneal.solvers.system import SpinSystem, spin_system
+
+from . import oracles as oracle
+from .cases import ising
+
+LANES = 64
+MASK = 2**32 - 1
+
+
+def scramble(x: int) -> int:
+    """The documented bijection, in Python integers."""
+    x = ((x ^ (x >> 16)) * 0x7FEB352D) & MASK
+    x = ((x ^ (x >> 15)) * 0x846CA68B) & MASK
+    return x ^ (x >> 16)
+
+
+def lane_draws(key: int, group: int, sweep: int, spin: int) -> list[int]:
+    """The 64 draws of 16 bits of one spin in one sweep."""
+    words = oracle.philox4x32((key & MASK, key >> 32), (spin, sweep, group, LANES_SWEEP))
+    halves = []
+    for k in range(LANES // 2):
+        x = scramble((words[k % 4] + (k + 1) * 0x9E3779B9) & MASK)
+        halves += [x & 0xFFFF, x >> 16]
+    return halves
+
+
+def slow_lanes(
+    system: SpinSystem, lanes: NDArray[np.int8], temperatures: list[float], key: int, group: int, first: int
+) -> tuple[NDArray[np.int8], int]:
+    """One spin and one lane at a time, from the docstring."""
+    n = system.n
+    s = lanes.reshape(n, LANES).astype(int)
+    w = np.zeros((n, n), int)
+    w[np.repeat(np.arange(n), np.diff(system.indptr)), system.indices] = system.weights
+    bound = np.abs(w).sum(axis=1) + np.abs(system.fields)
+    flips = 0
+    for t, temperature in enumerate(temperatures):
+        for i in range(n):
+            draws = lane_draws(key, group, first + t, i)
+            for r in range(LANES):
+                gain = s[i, r] * (w[i] @ s[:, r] + system.fields[i])
+                noise = 0
+                while noise < bound[i] and temperature > 0:
+                    if draws[r] >= math.floor(65536 * math.exp(-(noise + 1) / temperature)):
+                        break
+                    noise += 1
+                if gain + noise >= 0:
+                    s[i, r] = -s[i, r]
+                    flips += 1
+    return s.astype(np.int8).ravel(), flips
+
+
+def graph_system(seed: int, n: int, degree: float, weights: list[int], fields: bool) -> SpinSystem:
+    rng = np.random.default_rng(seed)
+    pairs = [(i, j, int(rng.choice(weights))) for i in range(n) for j in range(i) if rng.random() < degree / n]
+    return spin_system(ising(pairs, [int(h) for h in rng.integers(-2, 3, n) * fields]), coloured=True)
+
+
+def star_system(leaves: int) -> SpinSystem:
+    """A hub whose sum needs 16 bits, in a graph with a few more edges."""
+    pairs = [(0, k, 1 if k % 3 else -1) for k in range(1, leaves + 1)]
+    return spin_system(ising([*pairs, (1, 2, 1), (5, 9, -1)], [0] * (leaves + 1)), coloured=True)
+
+
+CASES: dict[str, SpinSystem] = {
+    "pm1": graph_system(1, 70, 5, [-1, 1], False),
+    "fields": graph_system(2, 40, 4, [-1, 1], True),
+    "multiples": graph_system(3, 40, 3, [-3, -1, 1, 2], True),
+    "no edges": graph_system(4, 5, 0, [1], True),
+    "hub": star_system(200),
+}
+
+
+@pytest.mark.parametrize("case", list(CASES))
+def test_lanes_are_one_spin_at_a_time(case: str) -> None:
+    system = CASES[case]
+    lanes = Lanes.of(system)
+    start = np.random.default_rng(5).choice(np.array([-1, 1], np.int8), system.n * LANES)
+    temperatures = [3.0, 1.3, 0.4, 0.0]
+    expected, flips = slow_lanes(system, start, temperatures, 2**40 + 7, 3, 11)
+    work, counts = start.copy(), np.zeros(2, np.int64)
+    nothing = np.zeros((64, 0), np.int8)
+    lanes.sweeps(work, nothing, np.array(temperatures[:2]), counts, 2**40 + 7, 3, 11)
+    lanes.sweeps(work, nothing, np.array(temperatures[2:]), counts, 2**40 + 7, 3, 13)
+    assert np.array_equal(work, expected)
+    assert counts.tolist() == [flips, 4 * LANES * int(np.abs(system.weights).sum())]
+
+
+def test_thresholds_are_those_of_the_law() -> None:
+    temperatures = np.array([0.0, 0.05, 0.7, 10.0])
+    table, lengths = np.zeros((4, 200), np.uint16), np.zeros(4, np.int64)
+    lane_thresholds(temperatures, table, lengths)
+    for t, temperature in enumerate(temperatures.tolist()):
+        law = [math.floor(65536 * math.exp(-k / temperature)) if temperature else 0 for k in range(1, 201)]
+        assert table[t].tolist() == law
+        assert lengths[t] == sum(c > 0 for c in law)
+
+
+@pytest.mark.parametrize("fields", [True, False])
+def test_lanes_sample_the_boltzmann_distribution(fields: bool) -> None:
+    # A frustrated graph of odd degrees and fields, on which always taking zero-gain flips is ergodic.
+    pairs = [(0, 1, 1), (1, 2, 1), (0, 2, 1), (2, 3, -1), (3, 4, 1), (1, 4, 1), (0, 3, 1)]
+    h = [1, 0, -1, 0, 1] if fields else [0] * 5
+    system = spin_system(ising(pairs, h), coloured=True)
+    lanes, n, temperature = Lanes.of(system), 5, 2.2
+    work = np.random.default_rng(0).choice(np.array([-1, 1], np.int8), n * LANES)
+    nothing, counts = np.zeros((64, 0), np.int8), np.zeros(2, np.int64)
+    seen = np.zeros(2**n)
+    rows = np.empty((LANES, n), np.int8)
+    thin, rounds = 20, 400
+    for k in range(rounds):
+        lanes.sweeps(work, nothing, np.full(thin, temperature), counts, 1234, 0, k * thin)
+        from_lanes(work, rows)
+        np.add.at(seen, ((system.outwards(rows) > 0) @ (1 << np.arange(n))).astype(int), 1)
+    # The gain is half an energy: P ~ exp(-E / (2 T)).
+    states = [[1 if c >> k & 1 else -1 for k in range(n)] for c in range(2**n)]
+    energy = np.array([-float(oracle.value(pairs, h, s)) for s in states])
+    p = np.exp(-energy / (2 * temperature))
+    assert chisquare(seen, rounds * LANES * p / p.sum()).pvalue > 1e-4
+
+
+def test_draws_of_lanes_are_uniform_and_independent() -> None:
+    draws = np.array([lane_draws(99, 0, sweep, spin) for sweep in range(40) for spin in range(50)])
+    expected = draws.size / 256
+    for byte in (draws & 255, draws >> 8):
+        assert chisquare(np.bincount(byte.ravel(), minlength=256), np.full(256, expected)).pvalue > 1e-4
+    per_lane = [chisquare(np.bincount(draws[:, r] >> 12, minlength=16)).pvalue for r in range(LANES)]
+    assert min(per_lane) > 1e-5
+    correlation = np.corrcoef(draws.T) - np.eye(LANES)
+    assert np.abs(correlation).max() < 5.5 / math.sqrt(len(draws))
+    along = np.corrcoef(draws[:-1].ravel(), draws[1:].ravel())[0, 1]
+    assert abs(along) < 5 / math.sqrt(draws.size)
+
+
+def slow_cross(pairs: oracle.Pairs, h: list[Any], x: list[int], p: list[int]) -> tuple[list[list[int]], list[float]]:
+    """The components where x and p differ, and what flipping each would add to x's value."""
+    graph: nx.Graph[int] = nx.Graph()
+    graph.add_nodes_from(i for i in range(len(x)) if x[i] != p[i])
+    graph.add_edges_from((i, j) for i, j, _ in pairs if x[i] != p[i] and x[j] != p[j])
+    parts, gains = [], []
+    for part in nx.connected_components(graph):
+        y = [-s if i in part else s for i, s in enumerate(x)]
+        parts.append(sorted(part))
+        gains.append(float(oracle.value(pairs, h, y)) - float(oracle.value(pairs, h, x)))
+    return parts, gains
+
+
+@pytest.mark.parametrize("weights", ["pm1", "real"])
+@pytest.mark.parametrize("symmetric", [True, False])
+def test_crossover_takes_the_better_side_of_each_component(weights: str, symmetric: bool) -> None:
+    rng = np.random.default_rng(8)
+    n, reads = 60, 8
+    draw = (lambda: int(rng.choice([-1, 1]))) if weights == "pm1" else rng.normal
+    pairs = [(i, j, draw()) for i in range(n) for j in range(i) if rng.random() < 2.5 / n]
+    h: list[Any] = [0] * n if symmetric else [draw() for _ in range(n)]
+    system = spin_system(ising(pairs, h), coloured=False)
+    rows = rng.choice(np.array([-1, 1], np.int8), (reads, n))
+    parents = rng.choice(np.array([-1, 1], np.int8), (reads, n))
+    values = np.zeros(reads)
+    values_of(system.indptr, system.indices, system.weights, system.fields, parents, values)
+    expected = [float(oracle.value(pairs, h, p.tolist())) / system.unit for p in parents]
+    assert values == pytest.approx(expected, rel=1e-12)
+    children, kept, kept_values, counts = rows.copy(), parents.copy(), values.copy(), np.zeros(2, np.int64)
+    step_lineages(
+        system.indptr, system.indices, system.weights, system.fields, symmetric, children, kept, kept_values, reads, np.uint32(0),
+        np.uint64(3), 0, 0, np.empty(n, np.uint32), counts,
+    )  # fmt: skip
+    components = 0
+    for r in range(reads):
+        x = rows[r].tolist()
+        for sign in (1, -1) if symmetric else (1,):
+            parts, gains = slow_cross(pairs, h, x, (sign * parents[r]).tolist())
+            components += len(parts)
+            y = children[r].tolist()
+            if sign == 1 and symmetric:
+                # The second crossing starts from the first one's child: replay it by the rule, its coins from the other side.
+                x = replay(pairs, h, x, parents[r].tolist(), y, parts, gains)
+                continue
+            for part, gain in zip(parts, gains, strict=True):
+                flipped = {x[i] != y[i] for i in part}
+                assert len(flipped) == 1, "a component is taken whole"
+                if abs(gain) > 1e-9:
+                    assert flipped == {gain > 0}
+        assert kept_values[r] >= max(values[r], float(oracle.value(pairs, h, rows[r].tolist())) / system.unit) - 1e-9
+        assert kept_values[r] == pytest.approx(float(oracle.value(pairs, h, kept[r].tolist())) / system.unit, rel=1e-12)
+    if not symmetric:
+        assert counts.tolist() == [reads, components]
+    else:
+        assert counts[0] == 2 * reads
+
+
+def replay(
+    pairs: oracle.Pairs,
+    h: list[Any],
+    x: list[int],
+    p: list[int],
+    child: list[int],
+    parts: list[list[int]],
+    gains: list[float],
+) -> list[int]:
+    """x after the crossing with p: gains are taken; a component that changes nothing is as the child has it, up to the second crossing."""
+    y = list(x)
+    for part, gain in zip(parts, gains, strict=True):
+        if gain > 1e-9 or (abs(gain) <= 1e-9 and child[part[0]] != x[part[0]]):
+            for i in part:
+                y[i] = -y[i]
+    return y
+
+
+def test_lineages_cross_within_their_block() -> None:
+    # No couplings: every differing spin is a component of its own, so crossing with a partner copies its better fields.
+    n = 32
+    system = spin_system(ising([], [1] * n), coloured=False)
+    parents = np.ones((4, n), np.int8)
+    parents[0, :16] = parents[1, 16:] = -1
+    rows, values, counts = parents.copy(), np.zeros(4), np.zeros(2, np.int64)
+    rows[2:] = parents[2:] = 1
+    values_of(system.indptr, system.indices, system.weights, system.fields, parents, values)
+    for step in range(40):
+        step_lineages(
+            system.indptr, system.indices, system.weights, system.fields, False, parents.copy(), parents, values, 2, np.uint32(2**31),
+            np.uint64(1), 0, step, np.empty(n, np.uint32), counts,
+        )  # fmt: skip
+    assert values.tolist() == [n, n, -n, -n], "the first block has met in its optimum, the second never heard of it"
+
+
+@pytest.mark.parametrize("weights", ["pm1", "large", "real"])
+def test_dense_sweeps_are_the_sparse_ones(weights: str) -> None:
+    rng = np.random.default_rng(2)
+    n = 300
+    draw = {"pm1": lambda: int(rng.choice([-1, 1])), "large": lambda: int(rng.integers(-900, 900)), "real": rng.normal}[
+        weights
+    ]
+    pairs = [(i, j, draw()) for i in range(n) for j in range(i)]
+    system = spin_system(ising(pairs, [draw() for _ in range(n)]), coloured=True)
+    dense = Chains.of(system)
+    assert dense.twice is not None
+    assert dense.twice.dtype == {"pm1": np.int8, "large": np.int32, "real": np.float64}[weights]
+    sparse = Chains(system=system, twice=None, dtype=system.weights.dtype)
+    rows = rng.choice(np.array([-1, 1], np.int8), (16, n))
+    out = []
+    for engine in (dense, sparse):
+        work, local, counts = np.empty(16 * n, np.int8), np.empty((16, n), engine.kind), np.zeros(2, np.int64)
+        engine.load(rows, work, local)
+        hot = float(np.abs(system.local_fields(rows[0])).mean())
+        engine.sweeps(work, local, np.geomspace(2 * hot, hot / 20, 30), counts, 5, 1, 0)
+        out.append((work, counts, local))
+    assert np.array_equal(out[0][0], out[1][0])
+    assert out[0][1][0] == out[1][1][0]
+    for r in range(16):
+        assert out[0][2][r] == pytest.approx(
+            system.local_fields(out[0][0].reshape(16, n)[r]).astype(float), rel=1e-9, abs=1e-9
+        )
+
+
+def test_dense_sums_cannot_overflow() -> None:
+    # All spins of a complete graph of weights 8 point one way: fields of 8 * 4095 fill 15 bits, and one more vertex goes to 32.
+    for n, kind in ((4096, np.int16), (4097, np.int32)):
+        rows, cols = np.triu_indices(n, 1)
+        from fnanneal.problems.couplings import Couplings
+        from fnanneal.problems.models import Ising
+
+        couplings, _ = Couplings.build(n, rows, cols, np.full(rows.size, -8))
+        system = spin_system(Ising(couplings=couplings), coloured=False)
+        engine = Chains.of(system)
+        assert engine.kind == kind
+        spins = np.ones(n, np.int8)
+        fields = system.local_fields(spins).astype(engine.kind)
+        assert engine.twice is not None
+        dense_sweeps(engine.twice, np.full(2, 1e-9), 100, spins, fields, np.zeros(2, np.int64), np.uint64(1), 0, 0)
+        assert np.array_equal(fields, system.local_fields(spins))
+
+
+def test_the_engine_is_chosen_by_the_instance() -> None:
+    for name, fits in (
+        ("G22", True),
+        ("G81", True),
+        ("G14", True),
+        ("gen:sk(200)", False),
+        ("gen:torus2d(8,8,'gauss')", False),
+    ):
+        assert lanes_fit(spin_system(load(name), coloured=True)) is fits
+    assert lanes_fit(star_system(40000)) is False, "a row beyond 16 bits"
+    with pytest.raises(InputError, match="use engine=chains"):
+        solve("gen:sk(200)", "ensemble", engine="lanes", num_sweeps=10)
+    for arguments in ({"engine": "warp"}, {"kappa": 0}, {"num_reads": 0}):
+        with pytest.raises(InputError):
+            solve("gen:sk(5)", "ensemble", **arguments)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("engine", ["lanes", "chains"])
+def test_planted_optima_are_found(engine: str) -> None:
+    result = solve("gen:tile2d(16, seed=4)", "ensemble", engine=engine, num_sweeps=4000, seed=1)
+    assert result.best_known is not None
+    assert (result.gap, result.verify()) == (0.0, True)
+    assert np.array_equal(
+        result.spins,
+        solve("gen:tile2d(16, seed=4)", "ensemble", engine=engine, num_sweeps=4000, seed=1, threads=1).spins,
+    )
+
+
+def test_lanes_and_rows_are_inverse() -> None:
+    rows = np.random.default_rng(0).choice(np.array([-1, 1], np.int8), (LANES, 13))
+    lanes, back = np.empty(13 * LANES, np.int8), np.empty_like(rows)
+    to_lanes(rows, lanes)
+    from_lanes(lanes, back)
+    assert np.array_equal(rows, back)
+    assert lanes[5 * LANES + 7] == rows[7, 5]
+
+
+def test_a_million_levels_of_noise_are_not_tabulated() -> None:
+    # A hot start on rows of 16 bits: the table stays below its bound, and the sums stay right.
+    system = star_system(3000)
+    lanes = Lanes.of(system)
+    work, counts = np.ones(system.n * LANES, np.int8), np.zeros(2, np.int64)
+    lanes.sweeps(work, np.zeros((64, 0), np.int8), np.full(2, 1e6), counts, 1, 0, 0)
+    assert set(np.unique(work).tolist()) <= {-1, 1}
+    assert counts[0] > 0
+    assert OFFSETS.size == LANES // 2
+    assert lane_sweeps is not None
