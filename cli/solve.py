@@ -36,7 +36,7 @@ PROBLEM_HELP = "gset:G22, K2000, 'rudy:EXPR', 'nx:NAME(args)', 'gen:NAME(args)',
 def solve(
     problem: Annotated[str, typer.Argument(help=PROBLEM_HELP, show_default=False)],
     solver: Annotated[
-        str | None, typer.Option(help="Solver: see `fnanneal solvers list`. [default: sa]", show_default=False)
+        str | None, typer.Option(help="Solver: see `fnanneal solvers list`. [default: ensemble]", show_default=False)
     ] = None,
     as_: Annotated[Kind | None, typer.Option("--as", help="Convert the problem first, exactly.")] = None,
     format: Annotated[str | None, typer.Option(help="The file's format, where content and suffix do not tell.")] = None,

@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..result import Spins
-from .kernels.crossover import from_lanes, to_lanes
-from .kernels.dense import dense_sweeps
+from .kernels.dense import dense_fields, dense_sweeps
 from .kernels.lanes import OFFSETS, lane_sweeps, lane_thresholds
 from .kernels.sweep import TABLE, anneal
 from .kernels.vector import LANES
@@ -111,10 +110,10 @@ class Lanes:
         return np.dtype(np.int8)
 
     def load(self, rows: Spins, work: Spins, local: NDArray[Any]) -> None:
-        to_lanes(rows, work)
+        work.reshape(-1, LANES)[:] = rows.T
 
     def unload(self, work: Spins, rows: Spins) -> None:
-        from_lanes(work, rows)
+        rows[:] = work.reshape(-1, LANES).T
 
     def sweeps(
         self,
@@ -179,10 +178,19 @@ class Chains:
     def load(self, rows: Spins, work: Spins, local: NDArray[Any]) -> None:
         work.reshape(rows.shape)[:] = rows
         for r in range(rows.shape[0]):
-            local[r] = self.system.local_fields(rows[r])
+            if self.twice is not None:
+                dense_fields(self.twice, self.system.fields, rows[r], local[r])
+            else:
+                local[r] = self.system.local_fields(rows[r])
 
     def unload(self, work: Spins, rows: Spins) -> None:
         rows[:] = work.reshape(rows.shape)
+
+    def values_of(self, work: Spins, local: NDArray[Any]) -> NDArray[np.float64]:
+        """-(sum_{i<j} w s s + sum h s) of each lineage, from its local fields: (reads,)."""
+        rows = work.reshape(self.reads, self.system.n).astype(np.float64)
+        values: NDArray[np.float64] = -((rows * local).sum(axis=1) + rows @ self.system.fields) / 2
+        return values
 
     def sweeps(
         self,

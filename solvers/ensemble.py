@@ -3,13 +3,12 @@
     an island is a population of lineages; in each round, for all of them side by side,
       x' = anneal of x from a random lower temperature
       x  = crossover(x', x): where the two differ, each connected component of the difference takes the better side
-      now and then, crossover with another lineage of the same block as well
-    when the lineages of every block have become equally good, neighbouring blocks are merged; when there is but one, its best state becomes a
-    champion and the island starts anew: from random states, or, with every eighth champion, from the champions
+      and nearly always crossover with another lineage of the same block as well
+    when the lineages have become equally good, the best state becomes a champion and the island starts anew with anneals half as long again: from
+    random states in one block, or, with every eighth champion, from the champions, a block each, which are merged pairwise as they settle
 
-On a large sparse graph an anneal changes hundreds of components, and each is judged by itself. Crossing with its own parent costs a
-population no diversity; crossing with others does, so it is rare and stays within blocks at first. Sources: `kernels.crossover` and
-`kernels.lanes`; the cooling is a Fowler-Nordheim timer's (`fndam.timer`).
+On a large sparse graph an anneal changes hundreds of components, and each is judged by itself; crossing with the own parent costs a population
+no diversity. Sources: `kernels.crossover` and `kernels.lanes`; the cooling is a Fowler-Nordheim timer's (`fndam.timer`).
 """
 
 from __future__ import annotations
@@ -29,11 +28,11 @@ from ..result import Events, Spins
 from ..run import Report
 from .engines import Chains, Engine, Lanes, lanes_fit
 from .kernels.crossover import step_lineages, values_of
-from .kernels.philox import CROSS
-from .kernels.start import random_spins, random_words
+from .kernels.philox import CROSS, one_block
+from .kernels.start import random_spins
 from .registry import solver
 from .system import SpinSystem, spin_system
-from .temperature import temperature_range
+from .temperature import GREEDY, temperature_range
 
 DEFAULT_SWEEPS = 20_000
 ISLANDS = 2
@@ -41,10 +40,11 @@ FIRST_SWEEPS, ROUND_SWEEPS, GREEDY_SWEEPS = 500, 400, 2
 HOTTEST = 0.6
 SPAN = 7.5
 COLDEST_INTEGER = 0.2
-SHARE = 0.3
-FIRST_BLOCK = 16
+SHARE = 0.9
+GROWTH, LONGEST = 1.5, 6400
 MERGED = 0.9
 CHAMPIONS = 8
+ENOUGH, MERGING = 64, 1.5
 
 
 @dataclass(slots=True, kw_only=True)
@@ -146,12 +146,12 @@ class Ensemble:
         system.engine.unload(work, rows)
         self._step_kernel(system, rows[:0], rows[:0], np.zeros(0), 1, 0, 0, 0, np.zeros(2, np.int64))
         self._values(system, rows[:0], np.zeros(0))
-        random_words(np.uint64(0), 0, 0, 0, CROSS, np.zeros((4, 1), np.uint32))
+        random_spins(np.uint64(0), 0, rows[0])
 
     def init(self, system: Plan, key: int, *, open_ended: bool, threads: int, initial: Spins | None) -> State:
         islands = self.num_reads or (threads if open_ended else ISLANDS)
         reads, n = system.engine.reads, system.system.n
-        hot, cold = temperature_range(system.system, SPAN)
+        hot, cold = temperature_range(system.system, self._optimum(system), SPAN)
         if system.system.integral:
             # Below this, no loss of 1 passes in a whole round.
             cold = max(cold, COLDEST_INTEGER)
@@ -180,6 +180,19 @@ class Ensemble:
         for i in range(islands):
             self._restart(system, state, i, None if initial is None else system.system.inwards(initial))
         return state
+
+    def _optimum(self, system: Plan) -> Spins:
+        """A greedy local optimum, from a fixed random state."""
+        engine, n = system.engine, system.system.n
+        rows: Spins = np.empty((engine.reads, n), np.int8)
+        for r in range(engine.reads):
+            random_spins(np.uint64(0), r, rows[r])
+        work, local = np.empty(rows.size, np.int8), np.empty((engine.reads, engine.width), engine.kind)
+        engine.load(rows, work, local)
+        engine.sweeps(work, local, np.zeros(GREEDY), np.zeros(2, np.int64), 0, 0, 0)
+        engine.unload(work, rows)
+        optimum: Spins = rows[0]
+        return optimum
 
     def load_state(self, arrays: Mapping[str, Any]) -> State:
         return State(**arrays)
@@ -212,7 +225,7 @@ class Ensemble:
                 generation = found * state.work.shape[0] + i
                 random_spins(np.uint64(state.key), (generation * reads + r) % 2**32, state.parents[i, r])
         state.fresh[i] = not from_champions and initial is None
-        state.block[i] = reads // CHAMPIONS if from_champions else min(FIRST_BLOCK, reads)
+        state.block[i] = reads // CHAMPIONS if from_champions else reads
         self._values(system, state.parents[i], state.values[i])
         self._keep(state, i)
         self._begin(system, state, i)
@@ -225,12 +238,11 @@ class Ensemble:
 
     def _begin(self, system: Plan, state: State, i: int) -> None:
         """The next round of island i: its lineages into the engine, and a temperature to begin with."""
-        words = np.empty((4, 1), np.uint32)
-        random_words(np.uint64(state.key), 2 * system.engine.reads, int(state.step[i]), i, CROSS, words)
-        u = float(words[0, 0]) / 2**32
+        draw = one_block(state.key, (2 * system.engine.reads, int(state.step[i]), i, CROSS))[0] / 2**32
         fresh = bool(state.fresh[i])
-        state.hot[i] = state.hottest if fresh else state.cold + u * HOTTEST * (state.hottest - state.cold)
-        state.length[i] = (FIRST_SWEEPS if fresh else ROUND_SWEEPS) + GREEDY_SWEEPS
+        state.hot[i] = state.hottest if fresh else state.cold + draw * HOTTEST * (state.hottest - state.cold)
+        annealed = (FIRST_SWEEPS if fresh else ROUND_SWEEPS) * GROWTH ** min(int(state.found[i]), 20)
+        state.length[i] = min(int(annealed), LONGEST) + GREEDY_SWEEPS
         state.sweep[i] = 0
         system.engine.load(state.parents[i], state.work[i], state.local[i])
 
@@ -265,18 +277,13 @@ class Ensemble:
     def _finish_round(self, system: Plan, state: State, i: int) -> None:
         rows = np.empty_like(state.parents[i])
         system.engine.unload(state.work[i], rows)
-        block = 1 if state.fresh[i] else int(state.block[i])
-        self._step_kernel(
-            system,
-            rows,
-            state.parents[i],
-            state.values[i],
-            block,
-            state.key,
-            i,
-            int(state.step[i]),
-            state.counts[i, 2:],
-        )
+        crossings, components = state.counts[i, 2:].tolist()
+        if isinstance(system.engine, Chains) and crossings >= ENOUGH and components < MERGING * crossings:
+            self._select(system.engine, state, i, rows)
+        else:
+            block = 1 if state.fresh[i] else int(state.block[i])
+            step, counts = int(state.step[i]), state.counts[i, 2:]
+            self._step_kernel(system, rows, state.parents[i], state.values[i], block, state.key, i, step, counts)
         state.step[i] += 1
         state.swept[i] += state.sweep[i]
         state.fresh[i] = False
@@ -291,6 +298,22 @@ class Ensemble:
                 self._restart(system, state, i, None)
                 return
         self._begin(system, state, i)
+
+    def _select(self, engine: Chains, state: State, i: int, rows: Spins) -> None:
+        """A round where components merge into one, so that crossing would only choose between two states: each lineage keeps the better.
+
+        The worst of each block gives way to the best.
+        """
+        values = engine.values_of(state.work[i], state.local[i])
+        better = values >= state.values[i]
+        state.parents[i, better] = rows[better]
+        state.values[i, better] = values[better]
+        block = int(state.block[i])
+        for first in range(0, values.size, block):
+            mine = state.values[i, first : first + block]
+            worst, best = first + int(np.argmin(mine)), first + int(np.argmax(mine))
+            state.parents[i, worst] = state.parents[i, best]
+            state.values[i, worst] = state.values[i, best]
 
     def report(self, system: Plan, state: State) -> Report:
         swept = state.swept + state.sweep

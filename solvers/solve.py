@@ -26,7 +26,7 @@ from ..result import Number, Result, Spins
 from ..run import Progress, check_memory, drive
 from . import registry
 
-DEFAULT_SOLVER = "sa"
+DEFAULT_SOLVER = "ensemble"
 
 
 def solve(
@@ -54,7 +54,7 @@ def solve(
     problem
         A `Model`, or anything that `fnanneal.load` takes.
     solver
-        Its name (`fnanneal.solvers.names`); "sa" by default.
+        Its name (`fnanneal.solvers.names`); "ensemble" by default.
     time_limit
         Seconds, from the first spin test, compiling and loading apart.
     num_sweeps, num_reads

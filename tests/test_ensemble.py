@@ -13,7 +13,7 @@ from scipy.stats import chisquare
 
 from fnanneal import InputError, load, solve
 from fnanneal.solvers.engines import Chains, Lanes, lanes_fit
-from fnanneal.solvers.kernels.crossover import from_lanes, step_lineages, to_lanes, values_of
+from fnanneal.solvers.kernels.crossover import step_lineages, values_of
 from fnanneal.solvers.kernels.dense import dense_sweeps
 from fnanneal.solvers.kernels.lanes import OFFSETS, lane_sweeps, lane_thresholds
 from fnanneal.solvers.kernels.philox import LANES_SWEEP
@@ -129,7 +129,7 @@ def test_lanes_sample_the_boltzmann_distribution(fields: bool) -> None:
     thin, rounds = 20, 400
     for k in range(rounds):
         lanes.sweeps(work, nothing, np.full(thin, temperature), counts, 1234, 0, k * thin)
-        from_lanes(work, rows)
+        lanes.unload(work, rows)
         np.add.at(seen, ((system.outwards(rows) > 0) @ (1 << np.arange(n))).astype(int), 1)
     # The gain is half an energy: P ~ exp(-E / (2 T)).
     states = [[1 if c >> k & 1 else -1 for k in range(n)] for c in range(2**n)]
@@ -320,9 +320,10 @@ def test_planted_optima_are_found(engine: str) -> None:
 
 def test_lanes_and_rows_are_inverse() -> None:
     rows = np.random.default_rng(0).choice(np.array([-1, 1], np.int8), (LANES, 13))
-    lanes, back = np.empty(13 * LANES, np.int8), np.empty_like(rows)
-    to_lanes(rows, lanes)
-    from_lanes(lanes, back)
+    engine = Lanes.of(graph_system(1, 13, 3, [1], False))
+    lanes, back, nothing = np.empty(13 * LANES, np.int8), np.empty_like(rows), np.zeros((64, 0), np.int8)
+    engine.load(rows, lanes, nothing)
+    engine.unload(lanes, back)
     assert np.array_equal(rows, back)
     assert lanes[5 * LANES + 7] == rows[7, 5]
 

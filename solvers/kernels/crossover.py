@@ -136,21 +136,3 @@ def step_lineages(
             values[r] = value
             for k in range(n):
                 parents[r, k] = x[k]
-
-
-@kernel
-def to_lanes(rows, lanes):
-    """States (r, n) side by side, spin by spin: (n * r,)."""
-    reads, n = rows.shape
-    for k in range(n):
-        for r in range(reads):
-            lanes[k * reads + r] = rows[r, k]
-
-
-@kernel
-def from_lanes(lanes, rows):
-    """Back again."""
-    reads, n = rows.shape
-    for k in range(n):
-        for r in range(reads):
-            rows[r, k] = lanes[k * reads + r]

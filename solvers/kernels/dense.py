@@ -53,3 +53,15 @@ def dense_sweeps(twice, slopes, reach, spins, fields, counts, key, read, first):
                 spins[i] = -spins[i]
     counts[0] += flips
     counts[1] += flips * n
+
+
+@kernel
+def dense_fields(twice, external, spins, fields):
+    """fields (n,) = sum_j w_ij s_j + h_i, from the doubled weights (n, n) and h, external (n,)."""
+    n = spins.size
+    for i in range(n):
+        row = twice[i]
+        total = external[i] + external[i]
+        for j in range(n):
+            total += row[j] * spins[j]
+        fields[i] = total / 2

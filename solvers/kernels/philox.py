@@ -44,3 +44,15 @@ def philox_blocks(key, first, c1, c2, c3, count, out):
         out[1, b] = x1
         out[2, b] = x2
         out[3, b] = x3
+
+
+def one_block(key: int, counter: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
+    """One block in Python's integers, for what is drawn once a round."""
+    mask = 2**32 - 1
+    k0, k1 = key & mask, key >> 32
+    x0, x1, x2, x3 = counter
+    for _ in range(10):
+        p0, p1 = x0 * int(_M0), x2 * int(_M1)
+        x0, x1, x2, x3 = (p1 >> 32) ^ x1 ^ k0, p1 & mask, (p0 >> 32) ^ x3 ^ k1, p0 & mask
+        k0, k1 = (k0 + int(_W0)) & mask, (k1 + int(_W1)) & mask
+    return x0, x1, x2, x3

@@ -17,9 +17,3 @@ def random_spins(key, read, spins):
         philox_blocks(key, np.uint64(begin // 4), np.uint64(0), np.uint64(read), np.uint64(START), TILE, words)
         for i in range(min(4 * TILE, spins.size - begin)):
             spins[begin + i] = 1 if draws[i] >> np.uint32(31) else -1
-
-
-@kernel
-def random_words(key, block, step, island, purpose, words):
-    """One block of four words, (4, 1) uint32."""
-    philox_blocks(key, np.uint64(block), np.uint64(step), np.uint64(island), np.uint64(purpose), 1, words)
