@@ -89,7 +89,21 @@ def ring(tmp_path):
 def test_json(solved, tmp_path):
     out = tmp_path / "best.txt"
     text = process(
-        "solve", "G1", "--num-sweeps", 20, "--num-reads", 4, "--seed", 7, "--threads", 2, "--json", "-o", out
+        "solve",
+        "G1",
+        "--solver",
+        "sa",
+        "--num-sweeps",
+        20,
+        "--num-reads",
+        4,
+        "--seed",
+        7,
+        "--threads",
+        2,
+        "--json",
+        "-o",
+        out,
     )
     assert text.count(b"\n") == 1
     d = json.loads(text)
@@ -151,15 +165,21 @@ def test_what_is_written_verifies(text, options, objective, values, cli, solved,
 def test_initial_states(cli, solved, ring, tmp_path):
     start = tmp_path / "start.txt"
     start.write_text("+1\n-1\n" * 3)
-    hot = ["--num-sweeps", 1, "--num-reads", 1, "--seed", 1, "--set", "beta_range=(1e-6, 1e-6)"]
+    hot = ["--solver", "sa", "--num-sweeps", 1, "--num-reads", 1, "--seed", 1, "--set", "beta_range=(1e-6, 1e-6)"]
     assert solved(ring, *hot, "--initial", start)["objective"] == 6
     start.write_text("1\n1\n1\n1\n0\n0\n")
-    assert solved(ring, "--initial", start, "--num-sweeps", 1, "--set", "beta_range=(50, 50)")["objective"] >= 2
+    assert (
+        solved(ring, "--initial", start, "--solver", "sa", "--num-sweeps", 1, "--set", "beta_range=(50, 50)")[
+            "objective"
+        ]
+        >= 2
+    )
     assert json.loads(cli("verify", ring, start, "--json"))["objective"] == 2
 
 
 def test_settings(solved):
-    d = solved("G1", "--num-sweeps", 3, "--set", "schedule=fn", "--set", "kappa=0.5", "--set", "beta_range=(0.1, 2)")
+    fn = ["--set", "schedule=fn", "--set", "kappa=0.5", "--set", "beta_range=(0.1, 2)"]
+    d = solved("G1", "--solver", "sa", "--num-sweeps", 3, *fn)
     assert d["settings"] == {
         "num_reads": None, "num_sweeps": 3, "beta_range": [0.1, 2], "schedule": "fn", "kappa": 0.5, "rule": "metropolis",
     }  # fmt: skip
