@@ -88,23 +88,8 @@ def ring(tmp_path):
 
 def test_json(solved, tmp_path):
     out = tmp_path / "best.txt"
-    text = process(
-        "solve",
-        "G1",
-        "--solver",
-        "sa",
-        "--num-sweeps",
-        20,
-        "--num-reads",
-        4,
-        "--seed",
-        7,
-        "--threads",
-        2,
-        "--json",
-        "-o",
-        out,
-    )
+    budget = ["--solver", "sa", "--num-sweeps", 20, "--num-reads", 4, "--seed", 7]
+    text = process("solve", "G1", *budget, "--threads", 2, "--json", "-o", out)
     assert text.count(b"\n") == 1
     d = json.loads(text)
     assert d.keys() == KEYS and d["schema"] == 1
@@ -118,9 +103,7 @@ def test_json(solved, tmp_path):
     assert all(t >= 0 for t in d["time"].values()) and d["time"]["to_best_s"] <= d["time"]["solve_s"]
     assert d["energy"].keys() == {"technology", "status", "joules", "not_covered", "bounds", "measured", "events"}
     assert d["energy"]["events"]["spin_tests"] == d["proposals"] and d["energy"]["events"]["spikes"] == d["flips"]
-    again = solved(
-        "gset:G1", "--num-sweeps", 20, "--num-reads", 4, "--seed", 7, "--threads", 1, "-o", tmp_path / "again.txt"
-    )
+    again = solved("gset:G1", *budget, "--threads", 1, "-o", tmp_path / "again.txt")
     assert {**again, "time": 0} == {**d, "time": 0}, "one thread gives what two give"
     assert (tmp_path / "again.txt").read_bytes() == out.read_bytes()
 

@@ -137,7 +137,7 @@ OPTIONS = [
     (["--time-limit", "1s"], "--time-limit"), (["--time-limit", ""], "--time-limit"),
     (["--seed", "-1"], "seed"), (["--seed", str(2**64)], "seed"), (["--seed", "1.5"], "--seed"), (["--seed", "x"], "--seed"),
     (["--num-reads", "0"], "num_reads"), (["--num-reads", "-3"], "num_reads"), (["--num-reads", "1e3"], "--num-reads"), (["--num-reads", str(2**40)], "num_reads"),
-    (["--num-reads", "4000000000"], "GiB"), (["--num-sweeps", "0"], "num_sweeps"), (["--num-sweeps", "-1"], "num_sweeps"), (["--num-sweeps", str(2**70)], "num_sweeps"),
+    (["--solver", "sa", "--num-reads", "4000000000"], "GiB"), (["--num-sweeps", "0"], "num_sweeps"), (["--num-sweeps", "-1"], "num_sweeps"), (["--num-sweeps", str(2**70)], "num_sweeps"),
     (["--target", "nan"], "target"), (["--target", "x"], "--target"),
     (["--threads", "0"], "threads"), (["--threads", "-2"], "threads"), (["--threads", "100000"], "threads"), (["--threads", "two"], "--threads"),
     (["--max-memory", "lots"], "--max-memory"), (["--max-memory", "-1"], "--max-memory"), (["--max-memory", "0"], "--max-memory"), (["--max-memory", "1e9"], "--max-memory"),
