@@ -121,6 +121,21 @@ def show(result: Result, output: Path | None) -> None:
         row("solution", str(output))
 
 
+def check_output(path: Path) -> None:
+    """Refuse, before the solve and not after it, a path that cannot be written."""
+    from ..errors import InputError
+
+    if path.is_dir():
+        raise InputError(f"{path} is a directory")
+    try:
+        if not path.exists() or path.is_file():
+            handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+            os.close(handle)
+            os.unlink(temporary)
+    except OSError as e:
+        raise InputError(f"cannot write {path}: {e.strerror or e}") from e
+
+
 def write_solution(result: Result, path: Path) -> None:
     """One number a line: +1/-1, or 1/0 for a QUBO. The file appears whole or not at all."""
     from ..errors import InputError

@@ -81,15 +81,12 @@ def solve(
     """Solve a problem, and recompute what is found before it is shown."""
     import time
 
-    from ..errors import InputError
     from ..result import Status
-    from .display import progress, show, write_solution
+    from .display import check_output, progress, show, write_solution
 
     memory = None if max_memory is None else _size(max_memory)
-    if output is not None and not (output.parent.is_dir() and not output.is_dir()):
-        raise InputError(
-            f"cannot write {output}: no such folder" if not output.is_dir() else f"{output} is a directory"
-        )
+    if output is not None:
+        check_output(output)
     started = time.perf_counter()
     model = read_problem(problem, as_, format)
     load_s = time.perf_counter() - started
