@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..result import Spins
 from .kernels.dense import dense_fields, dense_sweeps
-from .kernels.lanes import OFFSETS, lane_sweeps, lane_thresholds
+from .kernels.lanes import OFFSETS, lane_sweeps
 from .kernels.sweep import TABLE, anneal
 from .kernels.vector import LANES
 from .system import SpinSystem
@@ -127,14 +127,12 @@ class Lanes:
     ) -> None:
         hottest = float(temperatures.max(initial=0.0))
         levels = int(min(MAX_LEVELS, int(self.bounds.max(initial=0)), np.ceil(12 * hottest)))
-        thresholds = np.zeros((temperatures.size, max(levels, 1)), np.uint16)
-        lengths = np.zeros(temperatures.size, np.int64)
-        lane_thresholds(temperatures, thresholds, lengths)
+        table = np.empty(max(levels, 1) * LANES, np.uint16)
         lane_sweeps(
-            self.indptr, self.middle, self.indices, self.fields, self.bounds, work, thresholds, lengths, OFFSETS, counts,
+            self.indptr, self.middle, self.indices, self.fields, self.bounds, work, temperatures, table, OFFSETS, counts,
             np.uint64(key), island, first,
         )  # fmt: skip
-        counts[1] += temperatures.size * self.indices.size * LANES
+        counts[1] += temperatures.shape[0] * self.indices.size * LANES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -189,7 +189,7 @@ class Ensemble:
             random_spins(np.uint64(0), r, rows[r])
         work, local = np.empty(rows.size, np.int8), np.empty((engine.reads, engine.width), engine.kind)
         engine.load(rows, work, local)
-        engine.sweeps(work, local, np.zeros(GREEDY), np.zeros(2, np.int64), 0, 0, 0)
+        engine.sweeps(work, local, np.zeros((GREEDY, engine.reads)), np.zeros(2, np.int64), 0, 0, 0)
         engine.unload(work, rows)
         optimum: Spins = rows[0]
         return optimum

@@ -151,29 +151,41 @@ def spin_system(problem: Model, *, coloured: bool) -> SpinSystem:
     graph, external = as_spins(problem)
     couplings, fields, unit = scaled_numbers(graph.weights, external)
     indptr, indices, weights = graph.replace_weights(couplings).csr()
-    n = graph.n
+    return assembled(indptr, indices.view(np.uint32), weights, fields, unit, coloured=coloured)
+
+
+def assembled(
+    indptr: NDArray[np.int64], indices: NDArray[np.uint32], weights: Weights, fields: Weights, unit: float, *, coloured: bool
+) -> SpinSystem:  # fmt: skip
+    """The system of a symmetric matrix in compressed rows and fields, both int64 or float64, in the given unit.
+
+    Raises
+    ------
+    InputError
+        As `spin_system`.
+    """
+    n = fields.size
     order = None
     segments = np.array([0, n], np.int64)
-    unsigned = indices.view(np.uint32)
     if coloured:
         degree = np.diff(indptr)
-        colours = greedy_colours(indptr, unsigned, np.argsort(-degree, kind="stable").astype(np.uint32))
+        colours = greedy_colours(indptr, indices, np.argsort(-degree, kind="stable").astype(np.uint32))
         order = np.argsort(colours, kind="stable")
-        indptr, unsigned, weights = _permuted(indptr, unsigned, weights, order)
+        indptr, indices, weights = _permuted(indptr, indices, weights, order)
         fields = fields[order]
         bounds = np.cumsum(np.bincount(colours))
         segments = np.unique(np.concatenate([[0], bounds, np.arange(0, n, SPAN), [n]])).astype(np.int64)
     sums = np.concatenate([[0.0], np.cumsum(np.abs(weights.astype(np.float64)))])
     largest = float((sums[indptr[1:]] - sums[indptr[:-1]] + np.abs(fields)).max())
     kind: type[np.int32 | np.float64] = np.float64
-    if couplings.dtype == np.int64:
+    if weights.dtype == np.int64:
         if largest < _INT32_GAIN:
             kind = np.int32
         elif largest >= 2**53:
             raise InputError("weights too large: a vertex's weights must add up to less than 2**53")
     return SpinSystem(
         indptr=indptr,
-        indices=unsigned,
+        indices=indices,
         weights=weights.astype(kind),
         fields=fields.astype(kind),
         unit=unit,

@@ -105,13 +105,13 @@ def values_of(indptr, indices, weights, fields, rows, values):
 
 @kernel
 def step_lineages(
-    indptr, indices, weights, fields, symmetric, rows, parents, values, block, share, key, island, step, queue, counts
+    indptr, indices, weights, fields, symmetric, rows, parents, values, share, key, island, step, queue, gains, counts
 ):
     """Let each lineage keep the best of its re-annealed state and its parent, component by component.
 
     rows (r, n) int8: re-annealed states, changed. parents (r, n) int8, values (r,) float64: the lineages, kept up to date. symmetric: whether a
-    state and its negation are equal. With probability share/2**32 a lineage is crossed with another of its block, too: of the `block`
-    lineages that follow a multiple of it. queue (n,) uint32: scratch. counts (2,) int64: crossings and components, added to.
+    state and its negation are equal. With probability share/2**32 a lineage is crossed with another one, too. queue (n,) uint32: scratch. gains
+    (r,) float64: set to what crossing with the own parent alone has added to each value. counts (2,) int64: crossings and components, added to.
     """
     reads, n = rows.shape
     label = np.empty(n, np.int8)
@@ -129,10 +129,44 @@ def step_lineages(
                     value += rise
                     counts[0] += 1
                     counts[1] += parts
+            if turn == 0:
+                gains[r] = value - values[r]
             if words[0, 0] >= share:
                 break
-            partner = r - r % block + np.int64((np.uint64(words[1, 0]) * np.uint64(block)) >> np.uint64(32))
+            partner = np.int64((np.uint64(words[1, 0]) * np.uint64(reads)) >> np.uint64(32))
         if value >= values[r]:
             values[r] = value
             for k in range(n):
                 parents[r, k] = x[k]
+
+
+@kernel
+def clusters(indptr, indices, signatures, labels, queue):
+    """Connected components of the edges between spins of equal signature (n,) uint64: labels (n,) int64; returns their number.
+
+    queue (n,) uint32: scratch.
+    """
+    n = labels.size
+    one = np.uint64(1)
+    for k in range(n):
+        labels[k] = -1
+    count = 0
+    for k in range(n):
+        if labels[k] >= 0:
+            continue
+        labels[k] = count
+        queue[0] = k
+        head, tail = np.uint64(0), np.uint64(1)
+        while head < tail:
+            i = np.uint64(queue[head])
+            head += one
+            e, end = np.uint64(indptr[i]), np.uint64(indptr[i + one])
+            while e < end:
+                j = indices[e]
+                if labels[j] < 0 and signatures[j] == signatures[i]:
+                    labels[j] = count
+                    queue[tail] = j
+                    tail += one
+                e += one
+        count += 1
+    return count

@@ -1,9 +1,9 @@
 """Metropolis sweeps of 64 chains side by side, for sparse graphs with small integer weights.
 
-    noise = number of k >= 1 with u < c_k,  c_k = floor(2**16 exp(-k/T));   flip s_i iff s_i (sum_j w_ij s_j + h_i) + noise >= 0
+    noise = number of k >= 1 with u < c_k,  c_k = floor(2**16 exp(-1/T)**k);   flip s_i iff s_i (sum_j w_ij s_j + h_i) + noise >= 0
 
-so that P(noise >= k) = exp(-k/T), the threshold neuron of NeuroSA: a loss of k passes with Metropolis's probability, quantised to 2**-16. One
-Philox block a (spin, sweep, group) gives four words; 16-bit draw l of the 64 is a half of word (l//2) % 4 plus a constant of its own,
+so that P(noise >= k) = exp(-k/T), the threshold neuron of NeuroSA: a loss of k passes with Metropolis's probability, quantised to 2**-16. Every
+chain has its own temperature. One Philox block a (spin, sweep, group) gives four words; 16-bit draw l of the 64 is a half of word (l//2) % 4 plus a constant of its own,
 scrambled by `_scramble` (a 32-bit bijection). Weights are +1 or -1, a larger one being several edges; a spin whose row can reach beyond 127 sums in
 16 bits, so that no sum overflows.
 """
@@ -27,6 +27,7 @@ from .vector import (
     flip16,
     halves16,
     load8,
+    load16,
     load32,
     multiply32,
     repeat32,
@@ -57,25 +58,43 @@ def _scramble(x):
     return xor32(x, _down16(x))
 
 
+@helper
+def _thresholds(temperatures, table, power, ratio):
+    """c_k of each lane's temperature (LANES,) into table[LANES (k - 1) + lane], and how many k have one above 0: at most table.size / LANES."""
+    for lane in range(LANES):
+        ratio[lane] = exp_negative(-1 / temperatures[lane]) if temperatures[lane] > 0 else 0.0
+        power[lane] = 65536.0
+    levels = np.int64(table.size // LANES)
+    for k in range(levels):
+        any_above = np.uint16(0)
+        at = np.uint64(k * LANES)
+        for lane in range(LANES):
+            power[lane] *= ratio[lane]
+            c = np.uint16(np.uint32(min(power[lane], 65535.0)))
+            table[at + np.uint64(lane)] = c
+            any_above |= c
+        if any_above == 0:
+            return k
+    return levels
+
+
 @kernel
-def lane_sweeps(
-    indptr, middle, indices, fields, bounds, spins, thresholds, lengths, offsets, counts, key, group, first
-):
-    """Sweeps first, first + 1, ... of one group, one for each row of thresholds.
+def lane_sweeps(indptr, middle, indices, fields, bounds, spins, temperatures, table, offsets, counts, key, group, first):
+    """Sweeps first, first + 1, ... of one group, one for each row of temperatures.
 
     indptr (n+1,) int64, indices (e,) uint32: neighbours times LANES, the +1 edges of spin i before middle[i] (n,) int64, then the -1 edges.
     fields (n,) int16. bounds (n,) int16: the largest |sum_j w_ij s_j + h_i|. spins (n * LANES,) int8: kept up to date.
-    thresholds (sweeps, K) uint16 with lengths (sweeps,) int64 of them in use. offsets: `OFFSETS`.
-    counts (1,) int64: flips, added to. key: uint64.
+    temperatures (sweeps, LANES) float64, in units of the gain; 0 is greedy. table (K * LANES,) uint16: scratch for the thresholds, of which no more
+    than K are used: the largest bound, or where c_k becomes 0. offsets: `OFFSETS`. counts (1,) int64: flips, added to. key: uint64.
     """
     n = fields.size
     words = np.empty((4, TILE), np.uint32)
     shift = load32(offsets, 0)
     one = np.uint64(1)
+    power, ratio = np.empty(LANES), np.empty(LANES)
     flips = 0
-    for t in range(lengths.size):
-        length = lengths[t]
-        c = thresholds[t]
+    for t in range(temperatures.shape[0]):
+        length = _thresholds(temperatures[t], table, power, ratio)
         for begin in range(0, n, TILE):
             philox_blocks(
                 key, np.uint64(begin), np.uint64(first + t), np.uint64(group), np.uint64(LANES_SWEEP), TILE, words
@@ -84,7 +103,7 @@ def lane_sweeps(
                 i = np.uint64(begin + k)
                 draws = halves16(_scramble(add32(repeat32(words[0, k], words[1, k], words[2, k], words[3, k]), shift)))
                 bound = np.int64(bounds[i])
-                levels = np.uint64(min(length, bound))
+                levels = np.uint64(LANES * min(length, bound))
                 e, m, end = np.uint64(indptr[i]), np.uint64(middle[i]), np.uint64(indptr[i + one])
                 at = i * np.uint64(LANES)
                 q = np.uint64(0)
@@ -98,8 +117,8 @@ def lane_sweeps(
                         e += one
                     noise = splat8(np.int8(0))
                     while q < levels:
-                        noise = count_below8(noise, draws, c[q])
-                        q += one
+                        noise = count_below8(noise, draws, load16(table, q))
+                        q += np.uint64(LANES)
                     before = load8(spins, at)
                     after = flip8(before, total, noise)
                     flips += count_changes(before, after)
@@ -114,23 +133,11 @@ def lane_sweeps(
                         e += one
                     noise16 = splat16(np.int16(0))
                     while q < levels:
-                        noise16 = count_below16(noise16, draws, c[q])
-                        q += one
+                        noise16 = count_below16(noise16, draws, load16(table, q))
+                        q += np.uint64(LANES)
                     before = load8(spins, at)
                     after = flip16(before, wide, noise16)
                     flips += count_changes(before, after)
                     store8(spins, at, after)
     counts[0] += flips
 
-
-@kernel
-def lane_thresholds(temperatures, thresholds, lengths):
-    """c_k of each temperature (sweeps,) float64, in units of the gain: thresholds (sweeps, K) uint16 and how many of each are not 0, (sweeps,)."""
-    for t in range(temperatures.size):
-        length = 0
-        for k in range(thresholds.shape[1]):
-            c = np.int64(65536.0 * exp_negative(-(k + 1) / temperatures[t])) if temperatures[t] > 0 else 0
-            thresholds[t, k] = c
-            if c > 0:
-                length = k + 1
-        lengths[t] = length

@@ -86,7 +86,7 @@ def _with_constant(kind: Vector, name: str, constant: int) -> Any:
     return operation
 
 
-load8, load32 = _loader(I8), _loader(U32)
+load8, load16, load32 = _loader(I8), _loader(U16), _loader(U32)
 add8, sub8 = _binary(I8, "add"), _binary(I8, "sub")
 add16, sub16 = _binary(I16, "add"), _binary(I16, "sub")
 add32, xor32 = _binary(U32, "add"), _binary(U32, "xor")
@@ -164,14 +164,14 @@ def widen(context, x):
 
 def _counter(kind: Vector) -> Any:
     @intrinsic
-    def count_below(context, count, draws, threshold):
-        """count + 1 in the lanes whose draw is below the threshold."""
+    def count_below(context, count, draws, thresholds):
+        """count + 1 in the lanes whose draw is below the lane's threshold."""
 
         def generate(cg, builder, signature, args):
-            below = builder.icmp_unsigned("<", args[1], _splat(builder, U16, args[2]))
+            below = builder.icmp_unsigned("<", args[1], args[2])
             return builder.sub(args[0], builder.sext(below, kind.llvm))
 
-        return kind(kind, U16, types.uint16), generate
+        return kind(kind, U16, U16), generate
 
     return count_below
 
