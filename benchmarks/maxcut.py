@@ -48,7 +48,7 @@ RECORDS = ROOT / "benchmarks" / "records"
 OURS = "ensemble"
 GSET = tuple(g for g in instances() if g != "K2000")
 TORUS, TORUS_TARGET = "rudy:-spinglass3pm 15 15 15 50 1", 3014
-QUICK = ("G14", "G22", "G32", "G39", "G55", "G70")
+QUICK = ("G14", "G22", "G39", "G70")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,7 +25,7 @@ import fnanneal
 Spins = NDArray[np.int8]
 Run = Callable[[fnanneal.MaxCut, float, int], Spins]
 TRIAL_SWEEPS = 100
-HEURISTICS = ("BURER2002", "PALUBECKIS2006", "PALUBECKIS2004bMST2", "LU2010", "MERZ2004", "DUARTE2005")
+HEURISTICS = ("BURER2002", "PALUBECKIS2006", "PALUBECKIS2004bMST2", "LU2010", "DUARTE2005")
 
 
 class Missing(Exception):
