@@ -14,6 +14,7 @@ HOT, COLD = 0.5, 0.25
 FEWEST, MOST, PLENTY = 4, 16, 200_000
 SATURATED, ACTIVE, REACH, MOBILE = 0.7, 64.0, 3.0, 2
 STEPS = 64
+SOFT_HOT, SOFT_COLD = 1 / 2, 1 / 8
 _ROOTS = (1.0, 0.8408964152537145, 0.7071067811865476, 0.5946035575013605)
 
 
@@ -27,7 +28,7 @@ def temperature_range(system: SpinSystem, optima: Spins, span: float) -> tuple[f
 
     At a local optimum, such as `GREEDY` greedy sweeps from a random state give, every spin has a loss, -gain >= 0. T_hot is half the
     mean of the first optimum's positive losses, T_cold the smaller of T_hot/span and a quarter of their 10 % quantile; but where there
-    are penalties, T_hot is the temperature that the other losses call for (`soft_temperature`), and T_cold is T_hot/span.
+    are penalties, T_hot is half the temperature at which the other losses saturate (`soft_temperature`), and T_cold a quarter of that.
 
     Parameters
     ----------
@@ -41,7 +42,7 @@ def temperature_range(system: SpinSystem, optima: Spins, span: float) -> tuple[f
     hot = HOT * float(positive.mean())
     soft = soft_temperature(losses[:, :: max(1, FEWEST * system.n // PLENTY)], hot)
     if soft is not None:
-        return soft, soft / span
+        return SOFT_HOT * soft, SOFT_COLD * soft
     return hot, min(COLD * float(np.quantile(positive, 0.1)), hot / span)
 
 
