@@ -1,124 +1,291 @@
-"""The ensemble on every Gset graph and K2000: cut, gap and time to the best known cut. Resumable: one cell a line of its store.
+"""The ensemble's targets and its comparison with other people's solvers. Resumable: a row of the store a run, and a second call runs what is missing.
 
-    python benchmarks/maxcut.py --seconds 10 --seeds 1 --store runs/gset-10s.jsonl [--threads 2] [--solver ensemble] [GRAPH ...]
-    python benchmarks/maxcut.py --quick
+    python benchmarks/maxcut.py SUITE ... [--store runs/maxcut.jsonl] [--graphs G1 G2 ...] [--seconds S] [--seeds N] [--threads N]
+    python benchmarks/maxcut.py --table [SUITE ...]          the tables of what is stored, without a run
+    python benchmarks/maxcut.py --quick                      the peers' table on a few graphs: some minutes
 
-A run stops at the best known cut. Loading and compiling are not counted. `--quick` prints ensemble, sa and dwave-samplers' simulated annealing and tabu
-search side by side on six graphs, one thread and five seconds each (needs the extra `ocean`).
+`SUITES` below holds the suites with their graphs, seconds, seeds and targets; `all` is all of them. A run stops at the best known cut. Loading and compiling
+are not counted, and every cut is recomputed from its spins. A cut above the best known one is a record: its spins go to benchmarks/records/, for
+`fnanneal verify`. The peers need the extras `peers` and `sb`; one that is missing is left out, and a line says what to install.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import statistics
+import datetime
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
+
+import mis
+from peers import PEERS, Missing, Peer
+from speed import SHAPES, million, spin_test
+from store import Row, Store, key_of
+from tables import (
+    cuts_table,
+    million_table,
+    mis_table,
+    peers_table,
+    provenance,
+    reached,
+    spin_table,
+    times_table,
+    tts_table,
+)
 
 import fnanneal
 from fnanneal.problems.known import instances
 
-QUICK = ("G14", "G22", "G32", "G39", "G55", "G70")
+ROOT = Path(__file__).parents[1]
+RECORDS = ROOT / "benchmarks" / "records"
+OURS = "ensemble"
+GSET = tuple(g for g in instances() if g != "K2000")
+TORUS, TORUS_TARGET = "rudy:-spinglass3pm 15 15 15 50 1", 3014
+QUICK = ("G14", "G22", "G39", "G70")
 
 
-def cell(graph: str, solver: str, seconds: float, seed: int, threads: int) -> dict[str, object]:
-    """One run."""
-    problem = fnanneal.load(graph)
-    known = problem.best_known
-    assert known is not None
-    r = fnanneal.solve(problem, solver, time_limit=seconds, target=known.value, seed=seed, threads=threads)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suite:
+    """Runs of one kind: graphs, seconds a run, seeds 1 to `seeds`, threads, and the table of their rows."""
+
+    table: Callable[[Sequence[Row]], str]
+    graphs: Sequence[str] = ()
+    seconds: float = 0
+    seeds: int = 1
+    threads: int = 2
+    kind: str = "cut"
+
+
+def numbered(*ranges: tuple[int, int]) -> tuple[str, ...]:
+    """G numbers, from the first to the last of each range."""
+    return tuple(f"G{k}" for first, last in ranges for k in range(first, last + 1))
+
+
+def gset(**targets: float) -> Callable[[Sequence[Row]], str]:
+    return lambda rows: cuts_table(rows, targets)
+
+
+SUITES = {
+    "spin-test": Suite(kind="spin", graphs=("G22", "G55", "G81", "K2000"), seeds=5, threads=1, table=spin_table),
+    "gset-1s": Suite(graphs=numbered((1, 13), (15, 21), (43, 50)), seconds=1, seeds=5, table=times_table),
+    "gset-5s": Suite(graphs=numbered((22, 29), (32, 34), (51, 53)), seconds=5, seeds=5, table=times_table),
+    "gset-10s": Suite(graphs=("G30", "G54"), seconds=10, seeds=5, table=times_table),
+    "gset10": Suite(graphs=GSET, seconds=10, seeds=3, table=gset(hits=54, mean=2e-4, worst=2e-3)),
+    "gset60": Suite(graphs=GSET, seconds=60, table=gset(hits=62, worst=6e-4)),
+    "gset600": Suite(kind="unsolved", graphs=GSET, seconds=600, table=gset()),
+    "k2000": Suite(graphs=("K2000",), seconds=30, seeds=20, table=lambda rows: tts_table(rows, 0.8, 5)),
+    "torus": Suite(graphs=(TORUS,), seconds=20, seeds=5, table=times_table),
+    "mis": Suite(kind="mis", seconds=10, table=lambda rows: mis_table(rows, below=0, at_least=175, better=20)),
+    "million": Suite(kind="million", graphs=("random cubic, 1e6 vertices",), table=million_table),
+    "peers": Suite(
+        kind="peers",
+        graphs=("G1", "G14", "G22", "G32", "G39", "G43", "G48", "G55", "G60", "G70", "G81", "K2000"),
+        seconds=10,
+        seeds=3,
+        threads=1,
+        table=lambda rows: peers_table(rows, OURS),
+    ),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """One run, and how to make it: `run` gives what the row holds beside the cell's own fields."""
+
+    kind: str
+    graph: str
+    solver: str
+    seconds: float
+    seed: int
+    threads: int
+    run: Callable[[Cell], Row] = field(compare=False)
+    settings: str = ""
+
+    def row(self) -> Row:
+        names = ("kind", "graph", "solver", "settings", "seconds", "seed", "threads")
+        return {k: getattr(self, k) for k in names}
+
+
+@cache
+def graph(name: str) -> fnanneal.MaxCut:
+    problem = fnanneal.load(name)
+    assert isinstance(problem, fnanneal.MaxCut)
+    return problem
+
+
+def best_known(name: str) -> int:
+    """The best known cut, or the torus's target."""
+    known = graph(name).best_known
+    return TORUS_TARGET if known is None else int(known.value)
+
+
+def keep_record(name: str, spins: Any, cut: int) -> None:
+    """Spins above the best known cut of a graph of the table, in the form that `fnanneal verify` reads."""
+    if name in instances() and cut > best_known(name):
+        RECORDS.mkdir(exist_ok=True)
+        path = RECORDS / f"{name}-{cut}.txt"
+        path.write_text("".join("+1\n" if s > 0 else "-1\n" for s in spins.tolist()), encoding="utf-8")
+        print(f"A RECORD: {name} {cut}, best known {best_known(name)}: {path}", flush=True)
+
+
+def run_ours(cell: Cell) -> Row:
+    """One of this library's solvers, until the best known cut or the time is reached."""
+    known = best_known(cell.graph)
+    problem = graph(cell.graph)
+    r = fnanneal.solve(
+        problem, cell.solver, time_limit=cell.seconds, target=known, seed=cell.seed, threads=cell.threads
+    )
     assert r.verify()
+    keep_record(cell.graph, r.spins, int(r.objective))
     return {
-        "graph": graph, "solver": solver, "seconds": seconds, "seed": seed, "threads": threads, "cut": r.objective, "best_known": known.value,
-        "to_best_s": round(r.time.to_best_s, 3), "solve_s": round(r.time.solve_s, 3), "version": r.versions["fnanneal"],
+        "cut": int(r.objective), "best_known": known, "to_best_s": round(r.time.to_best_s, 4), "solve_s": round(r.time.solve_s, 4),
+        "sweeps": r.num_sweeps, "versions": dict(r.versions),
     }  # fmt: skip
 
 
-def stored(path: Path) -> list[dict[str, object]]:
-    """The finished cells; a line cut short by a kill is left out."""
-    cells = []
-    for line in path.read_text().splitlines() if path.exists() else []:
-        try:
-            cells.append(json.loads(line))
-        except json.JSONDecodeError:
-            continue
-    return cells
+def run_peer(peer: Peer) -> Callable[[Cell], Row]:
+    """A peer's spins, whose cut is recomputed here."""
 
-
-def fill(graphs: list[str], options: argparse.Namespace) -> list[dict[str, object]]:
-    """Run what the store lacks."""
-    path = Path(options.store)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    key = ("graph", "solver", "seconds", "seed", "threads")
-    done = {tuple(c[k] for k in key) for c in stored(path)}
-    fnanneal.solve("G11", options.solver, num_sweeps=1, seed=0)
-    for graph in graphs:
-        for seed in range(1, options.seeds + 1):
-            if (graph, options.solver, options.seconds, seed, options.threads) not in done:
-                new = cell(graph, options.solver, options.seconds, seed, options.threads)
-                with path.open("a") as f:
-                    f.write(json.dumps(new) + "\n")
-                print(graph, seed, new["cut"], new["best_known"], new["to_best_s"], flush=True)
-    chosen = {
-        (g, options.solver, options.seconds, s, options.threads) for g in graphs for s in range(1, options.seeds + 1)
-    }
-    return [c for c in stored(path) if tuple(c[k] for k in key) in chosen]
-
-
-def table(cells: list[dict[str, object]]) -> None:
-    """A row a graph, and the totals."""
-    graphs = list(dict.fromkeys(str(c["graph"]) for c in cells))
-    hits, gaps = 0, []
-    print("| graph | best known | cuts | gap | seconds to it |\n|---|---|---|---|---|")
-    for g in graphs:
-        mine = [c for c in cells if c["graph"] == g]
-        known = int(str(mine[0]["best_known"]))
-        cuts = [int(str(c["cut"])) for c in mine]
-        median = statistics.median(cuts)
-        gaps.append((known - median) / known)
-        hits += median >= known
-        times = ", ".join(f"{float(str(c['to_best_s'])):.2f}" for c in mine)
-        print(f"| {g} | {known} | {', '.join(map(str, cuts))} | {gaps[-1]:.3%} | {times} |")
-    print(
-        f"\n{hits} of {len(graphs)} at the best known cut (median over seeds), mean gap {statistics.mean(gaps):.4%}, worst {max(gaps):.3%}"
-    )
-
-
-def quick() -> None:
-    """Peers side by side."""
-    import time
-
-    from dwave.samplers import TabuSampler
-    from sa import cut_of, dwave_for, dwave_model
-
-    print(f"{'graph':6} {'ensemble':>9} {'sa':>7} {'dwave sa':>9} {'dwave tabu':>11}  best known")
-    for g in QUICK:
-        problem = fnanneal.load(g)
-        assert isinstance(problem, fnanneal.MaxCut)
-        assert problem.best_known is not None
-        ours = [fnanneal.solve(problem, s, time_limit=5, threads=1, seed=1).objective for s in ("ensemble", "sa")]
-        peer = max(dwave_for(problem, 5, sweeps, 1) for sweeps in (1000, 10000))
-        h, j = dwave_model(problem)
+    def run(cell: Cell) -> Row:
+        problem = graph(cell.graph)
         t = time.perf_counter()
-        found = TabuSampler().sample_ising(h, j, timeout=5000, num_reads=1, num_restarts=10**6, seed=1)
-        tabu = cut_of(problem, float(found.record.energy.min()))
-        assert time.perf_counter() - t < 60
-        print(f"{g:6} {ours[0]:9} {ours[1]:7} {peer:9} {tabu:11}  {problem.best_known.value}", flush=True)
+        spins = peer.run(problem, cell.seconds, cell.seed)
+        took = time.perf_counter() - t
+        cut = int(problem.objective(spins))
+        keep_record(cell.graph, spins, cut)
+        return {
+            "cut": cut, "best_known": best_known(cell.graph), "to_best_s": None, "solve_s": round(took, 3),
+            "versions": {"peer": peer.version()},
+        }  # fmt: skip
+
+    return run
 
 
-def main() -> None:
+def cells(suite: Suite, store: Store) -> Iterator[Cell]:
+    """The runs of a suite."""
+    for name in suite.graphs if suite.kind != "mis" else ():
+        for seed in range(1, suite.seeds + 1):
+            about = {"graph": name, "seconds": suite.seconds, "seed": seed, "threads": suite.threads}
+            if suite.kind == "spin":
+                for shape in SHAPES:
+                    yield Cell(kind="spin", solver="kernel", settings=shape, run=spin_test, **about)
+            elif suite.kind == "million":
+                yield Cell(kind="million", solver=OURS, run=lambda cell: million(cell.threads), **about)
+            elif suite.kind == "unsolved":
+                cell = Cell(kind="cut", solver=OURS, run=run_ours, **about)
+                others = [r for r in store.rows(kind="cut", graph=name, solver=OURS) if key_of(r) != key_of(cell.row())]
+                if not any(reached(r) for r in others):
+                    yield cell
+            else:
+                yield Cell(kind="cut", solver=OURS, run=run_ours, **about)
+                if suite.kind == "peers":
+                    yield Cell(kind="cut", solver="sa", run=run_ours, **about)
+                    for p in PEERS:
+                        yield Cell(kind="cut", solver=p.name, settings=p.settings, run=run_peer(p), **about)
+    if suite.kind == "mis":
+        for w in mis.workloads(suite.graphs):
+            for seed in range(1, suite.seeds + 1):
+                limit = min(mis.SHORT_S, suite.seconds) if w.n <= mis.SHORT_N else suite.seconds
+                yield Cell(
+                    kind="mis", graph=w.name, solver=OURS, seconds=limit, seed=seed, threads=suite.threads, run=w.run
+                )
+
+
+@cache
+def surroundings() -> Row:
+    """Version, git revision and processor."""
+
+    def git(*command: str) -> str:
+        done = subprocess.run(["git", "-C", str(ROOT), *command], capture_output=True, text=True, check=False)
+        return done.stdout.strip()
+
+    revision = (git("rev-parse", "--short", "HEAD") or "unknown") + "-changed" * bool(
+        git("status", "--porcelain", "-uno")
+    )
+    cpu = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    for line in info.read_text().splitlines() if info.exists() else []:
+        if line.startswith("model name"):
+            cpu = line.partition(":")[2].strip()
+            break
+    return {
+        "version": version("fnanneal"),
+        "revision": revision,
+        "cpu": cpu,
+    }
+
+
+def fill(suite: Suite, store: Store) -> None:
+    """Run what the store lacks."""
+    missing: set[str] = set()
+    for cell in cells(suite, store):
+        row = cell.row()
+        if key_of(row) in store.cells or cell.solver in missing:
+            continue
+        load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+        date = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        try:
+            row |= cell.run(cell)
+        except Missing as e:
+            missing.add(cell.solver)
+            print(f"{cell.solver} is left out: {e}", flush=True)
+            continue
+        store.add({**row, **surroundings(), "load": round(load, 2), "date": date})
+        shown = {k: row[k] for k in ("cut", "best_known", "to_best_s", "ns", "total_s") if row.get(k) is not None}
+        print(cell.graph, cell.solver, cell.settings, f"seed {cell.seed}:", shown, flush=True)
+
+
+def show(name: str, suite: Suite, store: Store) -> None:
+    """The table of a suite's stored rows."""
+    chosen = [store.cells[k] for k in (key_of(c.row()) for c in cells(suite, store)) if k in store.cells]
+    print(f"\n### {name}\n")
+    print(f"{suite.table(chosen)}\n\n{provenance(chosen)}" if chosen else "Nothing is stored.")
+
+
+def overridden(suite: Suite, options: argparse.Namespace) -> Suite:
+    """A suite with what the command line says."""
+    known = ("table", "graphs", "seconds", "seeds", "threads", "kind")
+    fields: dict[str, Any] = {k: getattr(suite, k) for k in known}
+    for k in ("graphs", "seconds", "seeds", "threads"):
+        if getattr(options, k) is not None:
+            fields[k] = getattr(options, k)
+    return Suite(**fields)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("graphs", nargs="*")
-    parser.add_argument("--seconds", type=float, default=10)
-    parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--solver", default="ensemble")
-    parser.add_argument("--store", default="runs/maxcut.jsonl")
-    parser.add_argument("--quick", action="store_true")
-    options = parser.parse_args()
+    parser.add_argument("suites", nargs="*", metavar="SUITE", help=", ".join([*SUITES, "all"]))
+    parser.add_argument("--store", type=Path, default=Path("runs/maxcut.jsonl"))
+    parser.add_argument("--graphs", nargs="+", help="of the suite's; for mis, names as in the store")
+    parser.add_argument("--seconds", type=float)
+    parser.add_argument("--seeds", type=int)
+    parser.add_argument("--threads", type=int)
+    parser.add_argument("--table", action="store_true", help="run nothing")
+    parser.add_argument("--quick", action="store_true", help=f"peers on {', '.join(QUICK)}, 5 s, one seed")
+    options = parser.parse_args(arguments)
+    names = options.suites
     if options.quick:
-        quick()
-    else:
-        table(fill(options.graphs or list(instances()), options))
+        names = ["peers"]
+        options.graphs = options.graphs or QUICK
+        options.seconds = options.seconds or 5
+        options.seeds = options.seeds or 1
+    elif options.table and not names:
+        names = ["all"]
+    if not names or set(names) - {*SUITES, "all"}:
+        parser.error(f"name suites: {', '.join([*SUITES, 'all'])}")
+    store = Store(options.store)
+    for name in SUITES if "all" in names else names:
+        suite = overridden(SUITES[name], options)
+        if not options.table:
+            fill(suite, store)
+        show(name, suite, store)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
     python benchmarks/sa.py [--seconds 10] [--seeds 3] [GRAPH ...]
 
 Speed: both anneal once with the same number of sweeps; dwave-samplers' time is its own `sampling_ns`, which leaves its model building out,
-ours is `time.solve_s`. Cut: both repeat anneals until the time is up (dwave-samplers at 1000 and at 10000 sweeps a read, its better one counts);
+ours is `time.solve_s`. Cut: both repeat anneals until the time is up (dwave-samplers at 1000 and at 10000 sweeps a read);
 the median over seeds is printed. `neurosa` runs its published schedule of 1e8 steps once a seed, whatever that takes. Needs the extra `ocean`.
 """
 
@@ -13,34 +13,9 @@ import argparse
 import statistics
 
 from dwave.samplers import SimulatedAnnealingSampler
+from peers import dimod_model, dwave_sa
 
 import fnanneal
-
-
-def dwave_model(problem: fnanneal.MaxCut) -> tuple[dict[int, float], dict[tuple[int, int], float]]:
-    """Fields and couplings of the Ising form, as dictionaries."""
-    c = problem.couplings
-    return {}, {(u, v): float(w) for u, v, w in zip(c.rows.tolist(), c.cols.tolist(), c.weights.tolist(), strict=True)}
-
-
-def cut_of(problem: fnanneal.MaxCut, energy: float) -> int:
-    """The cut of an Ising energy."""
-    return round((int(problem.couplings.weights.sum()) - energy) / 2)
-
-
-def dwave_for(problem: fnanneal.MaxCut, seconds: float, sweeps: int, seed: int) -> int:
-    """Best cut of repeated reads within the time, model conversion inside each call (its interface has no other way) not counted."""
-    h, j = dwave_model(problem)
-    sampler = SimulatedAnnealingSampler()
-    spent, best = 0.0, -(10**9)
-    k = 0
-    while spent < seconds:
-        k += 1
-        result = sampler.sample_ising(h, j, num_reads=1, num_sweeps=sweeps, seed=seed * 10**6 + k)
-        spent += result.info["timing"]["sampling_ns"] * 1e-9
-        if spent <= seconds:
-            best = max(best, cut_of(problem, float(result.record.energy.min())))
-    return best
 
 
 def main() -> None:
@@ -55,21 +30,21 @@ def main() -> None:
     for name in options.graphs:
         problem = fnanneal.load(name)
         assert isinstance(problem, fnanneal.MaxCut)
-        h, j = dwave_model(problem)
+        model = dimod_model(problem)
         sweeps = 1000 if problem.n <= 5000 else 200
         ours, theirs = [], []
         fnanneal.solve(problem, "sa", num_reads=1, num_sweeps=2, seed=0)
         for k in range(5):
             r = fnanneal.solve(problem, "sa", num_reads=2, num_sweeps=sweeps, threads=1, seed=k)
             ours.append(r.time.solve_s / r.events.spin_tests * 1e9)
-            d = sampler.sample_ising(h, j, num_reads=2, num_sweeps=sweeps, seed=k)
+            d = sampler.sample(model, num_reads=2, num_sweeps=sweeps, seed=k)
             theirs.append(d.info["timing"]["sampling_ns"] / (2 * sweeps * problem.n))
         a, b = statistics.median(ours), statistics.median(theirs)
         cuts: dict[str, list[float]] = {"sa": [], "1k": [], "10k": [], "neurosa": [], "s": []}
         for seed in range(1, options.seeds + 1):
             cuts["sa"].append(fnanneal.solve(problem, "sa", time_limit=options.seconds, threads=1, seed=seed).objective)
-            cuts["1k"].append(dwave_for(problem, options.seconds, 1000, seed))
-            cuts["10k"].append(dwave_for(problem, options.seconds, 10000, seed))
+            cuts["1k"].append(problem.objective(dwave_sa(1000)(problem, options.seconds, seed)))
+            cuts["10k"].append(problem.objective(dwave_sa(10000)(problem, options.seconds, seed)))
             r = fnanneal.solve(problem, "neurosa", threads=1, seed=seed)
             cuts["neurosa"].append(r.objective)
             cuts["s"].append(r.time.solve_s)

@@ -21,7 +21,7 @@ from .system import SpinSystem
 from .temperature import COLDEST
 
 MAX_DEGREE = 100
-MAX_EXPANSION = 3
+MAX_EXPANSION = 4
 MAX_ROW = 2**15 - 1
 MAX_LEVELS = 4096
 CHAINS = 16

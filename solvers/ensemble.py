@@ -32,7 +32,7 @@ from .kernels.philox import CROSS, one_block
 from .kernels.start import random_spins
 from .registry import solver
 from .system import SpinSystem, spin_system
-from .temperature import GREEDY, temperature_range
+from .temperature import GREEDY, optima_wanted, temperature_range
 
 DEFAULT_SWEEPS = 20_000
 ISLANDS = 2
@@ -151,7 +151,7 @@ class Ensemble:
     def init(self, system: Plan, key: int, *, open_ended: bool, threads: int, initial: Spins | None) -> State:
         islands = self.num_reads or (threads if open_ended else ISLANDS)
         reads, n = system.engine.reads, system.system.n
-        hot, cold = temperature_range(system.system, self._optimum(system), SPAN)
+        hot, cold = temperature_range(system.system, self._optima(system), SPAN)
         if system.system.integral:
             # Below this, no loss of 1 passes in a whole round.
             cold = max(cold, COLDEST_INTEGER)
@@ -181,8 +181,8 @@ class Ensemble:
             self._restart(system, state, i, None if initial is None else system.system.inwards(initial))
         return state
 
-    def _optimum(self, system: Plan) -> Spins:
-        """A greedy local optimum, from a fixed random state."""
+    def _optima(self, system: Plan) -> Spins:
+        """Greedy local optima, from fixed random states."""
         engine, n = system.engine, system.system.n
         rows: Spins = np.empty((engine.reads, n), np.int8)
         for r in range(engine.reads):
@@ -191,8 +191,7 @@ class Ensemble:
         engine.load(rows, work, local)
         engine.sweeps(work, local, np.zeros((GREEDY, engine.reads)), np.zeros(2, np.int64), 0, 0, 0)
         engine.unload(work, rows)
-        optimum: Spins = rows[0]
-        return optimum
+        return rows[: optima_wanted(n)]
 
     def load_state(self, arrays: Mapping[str, Any]) -> State:
         return State(**arrays)

@@ -25,7 +25,7 @@ from .kernels.start import random_spins
 from .kernels.sweep import TABLE, anneal
 from .registry import solver
 from .system import SpinSystem, spin_system
-from .temperature import COLDEST, GREEDY, temperature_range
+from .temperature import COLDEST, GREEDY, optima_wanted, temperature_range
 
 Schedule = Literal["geometric", "linear", "fn"]
 Rule = Literal["metropolis", "heat-bath"]
@@ -132,11 +132,12 @@ class SimulatedAnnealing:
         if self.beta_range is not None:
             hot, cold = (float(np.clip(1 / beta / (2 * system.unit), COLDEST, 1 / COLDEST)) for beta in self.beta_range)
             return hot, cold
-        state = self._state(system, 1, 0, False)
-        random_spins(np.uint64(0), 0, state.spins[0])
-        state.fields[0] = system.local_fields(state.spins[0])
-        self._anneal(system, state, np.full(GREEDY, 1 / COLDEST), 1 if system.integral else -1, 0, 0)
-        return temperature_range(system, state.spins[0], SPAN)
+        state = self._state(system, optima_wanted(system.n), 0, False)
+        for r in range(state.spins.shape[0]):
+            random_spins(np.uint64(0), r, state.spins[r])
+            state.fields[r] = system.local_fields(state.spins[r])
+            self._anneal(system, state, np.full(GREEDY, 1 / COLDEST), 1 if system.integral else -1, r, 0)
+        return temperature_range(system, state.spins, SPAN)
 
     def temperatures(self, hot: float, cold: float, sweeps: int, first: int, last: int) -> NDArray[np.float64]:
         """T of sweeps first to last - 1 of an anneal, in units of the gain, between hot and cold: (last - first,).

@@ -1,8 +1,9 @@
-"""The range of temperatures that an instance calls for, from the gains of one of its local optima."""
+"""The range of temperatures that an instance calls for, from the gains at some of its local optima."""
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..result import Spins
 from .system import SpinSystem
@@ -10,17 +11,63 @@ from .system import SpinSystem
 GREEDY = 16
 COLDEST = 1e-30
 HOT, COLD = 0.5, 0.25
+FEWEST, MOST, PLENTY = 4, 16, 200_000
+SATURATED, ACTIVE, REACH, MOBILE = 0.7, 64.0, 3.0, 2
+STEPS = 64
+SOFT_HOT, SOFT_COLD = 1 / 2, 1 / 8
+_ROOTS = (1.0, 0.8408964152537145, 0.7071067811865476, 0.5946035575013605)
 
 
-def temperature_range(system: SpinSystem, optimum: Spins, span: float) -> tuple[float, float]:
+def optima_wanted(n: int) -> int:
+    """How many local optima of n spins `temperature_range` is best given."""
+    return min(max(PLENTY // n, FEWEST), MOST)
+
+
+def temperature_range(system: SpinSystem, optima: Spins, span: float) -> tuple[float, float]:
     """Hot and cold temperature, in units of the gain.
 
-    At a local optimum (n,), such as `GREEDY` greedy sweeps from a random state give, every spin has a loss, -gain >= 0. T_hot is half the
-    mean of the positive losses, T_cold the smaller of T_hot/span and a quarter of their 10 % quantile.
+    At a local optimum, such as `GREEDY` greedy sweeps from a random state give, every spin has a loss, -gain >= 0. T_hot is half the
+    mean of the first optimum's positive losses, T_cold the smaller of T_hot/span and a quarter of their 10 % quantile; but where there
+    are penalties, T_hot is half the temperature at which the other losses saturate (`soft_temperature`), and T_cold a quarter of that.
+
+    Parameters
+    ----------
+    optima
+        (k, n), k >= 1, from independent random states.
     """
-    losses = -(optimum * system.local_fields(optimum).astype(np.float64))
-    losses = losses[losses > 0]
-    if not losses.size:
+    losses = np.array([-(s * system.local_fields(s).astype(np.float64)) for s in optima])
+    positive = losses[0][losses[0] > 0]
+    if not positive.size:
         return 1.0, 0.1
-    hot = HOT * float(losses.mean())
-    return hot, min(COLD * float(np.quantile(losses, 0.1)), hot / span)
+    hot = HOT * float(positive.mean())
+    soft = soft_temperature(losses[:, :: max(1, FEWEST * system.n // PLENTY)], hot)
+    if soft is not None:
+        return SOFT_HOT * soft, SOFT_COLD * soft
+    return hot, min(COLD * float(np.quantile(positive, 0.1)), hot / span)
+
+
+def soft_temperature(losses: NDArray[np.float64], hot: float) -> float | None:
+    """The lowest temperature where a soft kind of flip is saturated, while penalties are out of reach: None where there is none below hot.
+
+        activity a(T) = sum exp(-loss/T)        its slope d ln a/d ln T = (mean loss of what is active)/T
+
+    The slope of losses of one scale is at least 1, and above hot/2 or so in every Gset graph; at `SATURATED` or less, what can be flipped is
+    flipped all the time, and more heat only breaks penalties. Spins that are soft in every optimum, as those on weak edges are, say nothing of the
+    others: in the union of the optima `MOBILE` times as many spins must be soft (loss up to `REACH` T) as in one of them. In the independent sets of
+    a dense graph, one vertex in a hundred is chosen and soft, another one in each optimum, while to add any other costs a multiple of the penalty.
+
+    Parameters
+    ----------
+    losses
+        (k, n), of k optima.
+    """
+    found, counts = np.unique(losses[losses > 0], return_counts=True)
+    for k in range(STEPS - 1, 0, -1):
+        t = float(np.ldexp(hot * _ROOTS[k % 4], -(k // 4)))
+        active = counts * np.exp(-found / t)
+        activity = float(active.sum())
+        if activity >= ACTIVE and float((found * active).sum()) <= SATURATED * t * activity:
+            soft = (losses > 0) & (losses <= REACH * t)
+            if soft.any(axis=0).sum() * losses.shape[0] >= MOBILE * soft.sum():
+                return t
+    return None

@@ -1,0 +1,183 @@
+"""The benchmark script: its store, what a second call runs, and the arithmetic of its tables against numbers worked out by hand."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import fnanneal
+
+FOLDER = Path(__file__).parents[1] / "benchmarks"
+
+
+@pytest.fixture(autouse=True)
+def _on_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Scripts, not a package: they import each other by bare names.
+    monkeypatch.syspath_prepend(str(FOLDER))
+
+
+def row(**changes: Any) -> dict[str, Any]:
+    about = {"kind": "cut", "graph": "G1", "solver": "ensemble", "settings": "", "seconds": 10, "seed": 1, "threads": 1}
+    result = {"cut": 100, "best_known": 100, "to_best_s": 1.0, "solve_s": 1.0}
+    return {**about, **result, "cpu": "?", "version": "0", "revision": "0", "load": 0, "date": "2026-01-01", **changes}
+
+
+def unfinished(**changes: Any) -> dict[str, Any]:
+    return row(**{"cut": 99, "to_best_s": 3.0, "solve_s": 10.0, **changes})
+
+
+def test_the_store_survives_a_half_written_line(tmp_path: Path) -> None:
+    from store import Store
+
+    path = tmp_path / "runs" / "store.jsonl"
+    first = Store(path)
+    for seed in (1, 2, 3):
+        first.add(row(seed=seed))
+    path.write_bytes(path.read_bytes()[:-20])
+    again = Store(path)
+    assert [r["seed"] for r in again.rows()] == [1, 2]
+    again.add(row(seed=4))
+    again.add(row(seed=5))
+    assert [r["seed"] for r in Store(path).rows(graph="G1")] == [1, 2, 4, 5]
+    assert Store(path).rows(graph="G2") == []
+
+
+def test_a_second_call_runs_only_what_is_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import maxcut
+
+    path = tmp_path / "store.jsonl"
+    command = ["gset10", "--graphs", "G11", "--seconds", "20", "--threads", "1", "--store", str(path)]
+    maxcut.main([*command, "--seeds", "1"])
+    before = path.read_text()
+    (cell,) = [json.loads(line) for line in before.splitlines()]
+    assert (cell["graph"], cell["seed"], cell["best_known"]) == ("G11", 1, 564)
+    assert cell["cut"] == 564
+    assert cell["solve_s"] < 20
+    capsys.readouterr()
+    maxcut.main([*command, "--seeds", "2"])
+    after = path.read_text()
+    assert after.startswith(before)
+    assert [json.loads(line)["seed"] for line in after.splitlines()] == [1, 2]
+    shown = capsys.readouterr().out
+    assert "G11 ensemble  seed 2" in shown
+    assert "seed 1:" not in shown
+    assert "1 of 1 at the best known cut" in shown
+    maxcut.main([*command, "--seeds", "2", "--table"])
+    assert path.read_text() == after
+
+
+def test_an_open_graph_is_one_that_no_other_run_has_solved(tmp_path: Path) -> None:
+    import maxcut
+    from store import Store
+
+    store = Store(tmp_path / "store.jsonl")
+    store.add(row(graph="G1", seconds=10))
+    store.add(unfinished(graph="G2", seconds=60))
+    store.add(row(graph="G3", seconds=600, threads=2))
+    suite = maxcut.SUITES["gset600"]
+    names = [c.graph for c in maxcut.cells(suite, store)]
+    assert names == [g for g in suite.graphs if g != "G1"]
+
+
+def test_a_peer_that_is_missing_is_left_out_and_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import maxcut
+    import peers
+    from store import Store
+
+    monkeypatch.delenv("FNANNEAL_MQLIB", raising=False)
+    monkeypatch.setenv("PATH", "")
+    peer = peers.Peer(name="MQLib", settings="", run=peers.mqlib("BURER2002"), package="MQLib")
+    monkeypatch.setattr(maxcut, "PEERS", (peer,))
+    monkeypatch.setattr(maxcut, "run_ours", lambda cell: {"cut": 1, "best_known": 2, "to_best_s": 0, "solve_s": 0})
+    store = Store(tmp_path / "store.jsonl")
+    maxcut.fill(maxcut.Suite(kind="peers", graphs=("G1",), seconds=1, seeds=3, table=str), store)
+    assert {r["solver"] for r in store.rows()} == {"ensemble", "sa"}
+    assert capsys.readouterr().out.count("MQLib is left out: build MQLib") == 1
+
+
+def test_the_program_of_mqlib_is_run_and_its_spins_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import peers
+
+    program = tmp_path / "MQLib"
+    # Stands in for the C++ program: puts odd vertices on one side, and fails unless it is called as documented.
+    program.write_text(
+        "#!/bin/sh\n"
+        '[ "$1" = -fM ] && [ "$3" = -h ] && [ "$4" = BURER2002 ] || exit 1\n'
+        "n=$(head -n 1 \"$2\" | cut -d ' ' -f 1)\n"
+        'echo "2,BURER2002"; echo; echo Solution:\n'
+        'for k in $(seq "$n"); do [ $((k % 2)) = 1 ] && printf "1 " || printf -- "-1 "; done\n'
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("FNANNEAL_MQLIB", str(program))
+    problem = fnanneal.load("nx:path_graph(6)")
+    spins = peers.mqlib("BURER2002")(problem, 2.0, 1)
+    assert spins.tolist() == [1, -1, 1, -1, 1, -1]
+    assert problem.objective(spins) == 5
+
+
+def test_dwave_samplers_gives_spins_in_the_order_of_the_graph() -> None:
+    pytest.importorskip("dwave.samplers")
+    import peers
+
+    problem = fnanneal.load("nx:star_graph(6)")
+    for run in (peers.dwave_sa(200), peers.dwave_sa(None), peers.dwave_tabu(2)):
+        spins = run(problem, 0.05, 3)
+        assert problem.objective(spins) == 6
+        assert spins.tolist() == [spins[0], *[-spins[0]] * 6]
+
+
+def test_times_count_the_runs_that_never_got_there() -> None:
+    from tables import median_time, tts99
+
+    rows = [row(to_best_s=2.0), unfinished(), row(to_best_s=4.0), unfinished(), row(to_best_s=1.0)]
+    assert median_time(rows) == 4.0
+    assert median_time(rows[1:]) == math.inf
+    # 2 + 10 + 4 + 10 + 1 seconds for three runs that got there.
+    assert tts99(rows) == pytest.approx(4.605170186 * 27 / 3)
+    assert tts99([unfinished()]) == math.inf
+
+
+def test_gaps_are_of_the_median_and_totals_add_up() -> None:
+    from tables import cuts_table, gap, times_table
+
+    g1 = [row(seed=k, cut=c) for k, c in ((1, 100), (2, 97), (3, 98))]
+    g2 = [row(graph="G2", cut=200, best_known=200)]
+    assert gap(g1) == pytest.approx(0.02)
+    assert gap([row(cut=-98, best_known=-100)]) == pytest.approx(-0.02)
+    text = cuts_table([*g1, *g2], {"hits": 1, "mean": 0.02, "worst": 0.01})
+    assert "| G1 | 100 | 100, 97, 98 | 2.0000% | 1.00, -, - |" in text
+    assert "1 of 2 at the best known cut (median over seeds), mean gap 1.0000%, worst 2.000%." in text
+    assert "hits 1: met. Target mean 0.02: met. Target worst 0.01: **not met**." in text
+    assert "| G1 | 10 | - | 1 of 3 | **not met** |" in times_table(g1)
+
+
+def test_independent_sets_are_counted_by_workload() -> None:
+    from tables import mis_table
+
+    about = {"kind": "mis", "n": 100, "density": 0.1, "tabu": 30, "neurosa": 32, "feasible": True}
+    rows = [row(graph=str(k), cut=c, **about) for k, c in enumerate((33, 32, 31, 29))]
+    rows.append(row(graph="infeasible", cut=0, **{**about, "feasible": False}))
+    text = mis_table(rows, below=0, at_least=175, better=1)
+    assert "| 100 | 0.1 | 2 | 3 | 1 | +1, 0, -1, -3, -32 |" in text
+    assert (
+        "5 workloads, 4 answers feasible: 2 below the Tabu target (target 0: **not met**), 2 at least NeuroSA's" in text
+    )
+    assert "1 better (target 1: met)" in text
+
+
+def test_a_peer_is_judged_by_its_better_setting() -> None:
+    from tables import peers_table
+
+    ours = [row(seed=k, cut=c) for k, c in ((1, 95), (2, 96), (3, 100))]
+    theirs = [row(solver="peer", settings="a", seed=k, cut=c) for k, c in ((1, 90), (2, 91), (3, 99))]
+    others = [row(solver="peer", settings="b", seed=k, cut=c) for k, c in ((1, 97), (2, 97), (3, 92))]
+    assert "above ensemble's: met" in peers_table(ours + theirs, "ensemble")
+    text = peers_table(ours + theirs + others, "ensemble")
+    assert "| G1 | 100 | 96 | **97** |" in text
+    assert "**not met** (peer on G1 (97 against 96))." in text
