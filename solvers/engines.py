@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..result import Spins
-from .kernels.dense import dense_fields, dense_sweeps
+from .dense import Matrix, matrix_of
 from .kernels.lanes import OFFSETS, lane_sweeps, lane_thresholds
 from .kernels.sweep import TABLE, anneal
 from .kernels.vector import LANES
@@ -26,7 +26,8 @@ MAX_ROW = 2**15 - 1
 MAX_LEVELS = 4096
 CHAINS = 16
 EXP_RANGE = 22.2
-DENSE, DENSE_BYTES = 0.2, 2**29
+# Far above any gain, and its products with a draw still a float32.
+HOTTEST = 1e30
 
 
 class Engine(Protocol):
@@ -139,29 +140,15 @@ class Lanes:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Chains:
-    """A few lineages one after another; `twice` (n, n), the doubled weights, where the graph is dense."""
+    """A few lineages one after another; `matrix` where the graph is dense."""
 
     system: SpinSystem
-    twice: NDArray[Any] | None
-    dtype: np.dtype[Any]
+    matrix: Matrix | None
 
     @classmethod
     def of(cls, system: SpinSystem) -> Chains:
-        """Dense where a fifth of all pairs have a weight and the matrix stays below half a GiB; the narrowest integers that hold it."""
-        n, kind = system.n, system.weights.dtype
-        if system.indices.size < DENSE * n * n:
-            return cls(system=system, twice=None, dtype=kind)
-        narrow = kind
-        if system.integral:
-            kind = np.dtype(np.int16) if system.largest <= MAX_ROW else kind
-            top = 2 * int(np.abs(system.weights).max(initial=0))
-            narrow = np.dtype(np.int8) if top <= 127 else kind
-        if n * n * narrow.itemsize > DENSE_BYTES:
-            return cls(system=system, twice=None, dtype=system.weights.dtype)
-        twice = np.zeros((n, n), narrow)
-        row = np.repeat(np.arange(n), np.diff(system.indptr))
-        twice[row, system.indices] = 2 * system.weights
-        return cls(system=system, twice=twice, dtype=kind)
+        """Dense or sparse as the instance calls for."""
+        return cls(system=system, matrix=matrix_of(system))
 
     @property
     def reads(self) -> int:
@@ -169,17 +156,19 @@ class Chains:
 
     @property
     def kind(self) -> np.dtype[Any]:
-        return self.dtype
+        return self.system.weights.dtype if self.matrix is None else self.matrix.kind
 
     @property
     def width(self) -> int:
-        return self.system.n
+        return self.system.n if self.matrix is None else self.matrix.width
 
     def load(self, rows: Spins, work: Spins, local: NDArray[Any]) -> None:
         work.reshape(rows.shape)[:] = rows
         for r in range(rows.shape[0]):
-            if self.twice is not None:
-                dense_fields(self.twice, self.system.fields, rows[r], local[r])
+            if self.matrix is not None:
+                self.matrix.sweeps(
+                    np.zeros(0, np.float32), rows[r], local[r], np.zeros(2, np.int64), 0, 0, 0, fresh=True
+                )
             else:
                 local[r] = self.system.local_fields(rows[r])
 
@@ -188,8 +177,11 @@ class Chains:
 
     def values_of(self, work: Spins, local: NDArray[Any]) -> NDArray[np.float64]:
         """-(sum_{i<j} w s s + sum h s) of each lineage, from its local fields: (reads,)."""
-        rows = work.reshape(self.reads, self.system.n).astype(np.float64)
-        values: NDArray[np.float64] = -((rows * local).sum(axis=1) + rows @ self.system.fields) / 2
+        n = self.system.n
+        rows = work.reshape(self.reads, n).astype(np.float64)
+        shift = 0 if self.matrix is None else self.matrix.shift
+        both = (rows * local[:, :n]).sum(axis=1) - shift * n + rows @ self.system.fields
+        values: NDArray[np.float64] = -both / 2
         return values
 
     def sweeps(
@@ -203,18 +195,20 @@ class Chains:
         first: int,
     ) -> None:
         s = self.system
+        rows = work.reshape(CHAINS, s.n)
+        if self.matrix is not None:
+            t = np.clip(temperatures, 0, HOTTEST).astype(np.float32)
+            for r, spins in enumerate(rows):
+                self.matrix.sweeps(t, spins, local[r], counts, key, island * CHAINS + r, first)
+            return
         slopes = 1 / np.clip(temperatures, COLDEST, 1 / COLDEST)
         reach = -1
         if s.integral and slopes.size:
             reach = int(min(s.largest, np.ceil(EXP_RANGE / float(slopes.min()))))
             reach = reach if reach <= TABLE else -1
         values: NDArray[Any] = np.zeros(2, np.int64 if s.integral else np.float64)
-        for r, spins in enumerate(work.reshape(CHAINS, s.n)):
-            read = island * CHAINS + r
-            if self.twice is not None:
-                dense_sweeps(self.twice, slopes, reach, spins, local[r], counts, np.uint64(key), read, first)
-            else:
-                anneal(
-                    s.indptr, s.indices, s.weights, s.segments, slopes, False, reach, spins, local[r], spins.copy(), values, counts,
-                    np.uint64(key), read, first,
-                )  # fmt: skip
+        for r, spins in enumerate(rows):
+            anneal(
+                s.indptr, s.indices, s.weights, s.segments, slopes, False, reach, spins, local[r], spins.copy(), values, counts,
+                np.uint64(key), island * CHAINS + r, first,
+            )  # fmt: skip
