@@ -116,7 +116,7 @@ class Bits:
             return None
         if len(values) < 2:
             values |= {0}
-        low = min(values, key=abs)
+        low = min(values, key=lambda v: (abs(v), v))
         step = sum(values) - 2 * low
         high = np.zeros((n + 1, stride * BLOCK), np.bool_)
         high[np.repeat(np.arange(n), np.diff(system.indptr)), system.indices] = system.weights != low

@@ -175,6 +175,18 @@ class Chains:
     def unload(self, work: Spins, rows: Spins) -> None:
         rows[:] = work.reshape(rows.shape)
 
+    @property
+    def dense(self) -> bool:
+        """Whether nearly all differences of two states are one component, so that crossing them would only choose between the two."""
+        return self.matrix is not None
+
+    def copy(self, work: Spins, local: NDArray[Any], source: NDArray[np.int64]) -> None:
+        """Lineage k becomes a copy of lineage source[k], which stays itself."""
+        rows = work.reshape(self.reads, self.system.n)
+        for k in np.flatnonzero(source != np.arange(self.reads)).tolist():
+            rows[k] = rows[source[k]]
+            local[k] = local[source[k]]
+
     def values_of(self, work: Spins, local: NDArray[Any]) -> NDArray[np.float64]:
         """-(sum_{i<j} w s s + sum h s) of each lineage, from its local fields: (reads,)."""
         n = self.system.n

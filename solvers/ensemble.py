@@ -29,6 +29,7 @@ from ..run import Report
 from .engines import Chains, Engine, Lanes, lanes_fit
 from .kernels.crossover import step_lineages, values_of
 from .kernels.philox import CROSS, one_block
+from .kernels.resample import resample
 from .kernels.start import random_spins
 from .registry import solver
 from .system import SpinSystem, spin_system
@@ -45,6 +46,8 @@ GROWTH, LONGEST = 1.5, 6400
 MERGED = 0.9
 CHAMPIONS = 8
 ENOUGH, MERGING = 64, 1.5
+# Dense graphs: temperatures as shares of the instance's own, sweeps of the first descent, its resamplings, growth of the next one.
+DENSE_HOT, DENSE_COLD, DENSE_SWEEPS, RESAMPLINGS, DENSE_GROWTH = 0.65, 0.55, 600, 40, 1.02
 
 
 @dataclass(slots=True, kw_only=True)
@@ -85,6 +88,11 @@ class Plan:
 
     system: SpinSystem
     engine: Engine
+
+    @property
+    def dense(self) -> Chains | None:
+        """The engine, where crossover has nothing to do and populations are annealed instead."""
+        return self.engine if isinstance(self.engine, Chains) and self.engine.dense else None
 
 
 @solver("ensemble")
@@ -146,6 +154,7 @@ class Ensemble:
         system.engine.unload(work, rows)
         self._step_kernel(system, rows[:0], rows[:0], np.zeros(0), 1, 0, 0, 0, np.zeros(2, np.int64))
         self._values(system, rows[:0], np.zeros(0))
+        resample(np.zeros(1), 0.0, 0.0, np.zeros(1, np.int64))
         random_spins(np.uint64(0), 0, rows[0])
 
     def init(self, system: Plan, key: int, *, open_ended: bool, threads: int, initial: Spins | None) -> State:
@@ -155,6 +164,8 @@ class Ensemble:
         if system.system.integral:
             # Below this, no loss of 1 passes in a whole round.
             cold = max(cold, COLDEST_INTEGER)
+        if system.dense is not None:
+            hot, cold = DENSE_HOT * hot, DENSE_COLD * cold
         state = State(
             work=np.zeros((islands, reads * n), np.int8),
             local=np.zeros((islands, reads, system.engine.width), system.engine.kind),
@@ -215,7 +226,7 @@ class Ensemble:
         """New lineages for island i: from given states, from the champions, or random."""
         reads = system.engine.reads
         found = int(state.found[i])
-        from_champions = initial is None and found > 0 and found % CHAMPIONS == 0
+        from_champions = initial is None and system.dense is None and found > 0 and found % CHAMPIONS == 0
         for r in range(reads):
             if initial is not None:
                 state.parents[i, r] = initial[r % initial.shape[0]]
@@ -226,8 +237,9 @@ class Ensemble:
                 random_spins(np.uint64(state.key), (generation * reads + r) % 2**32, state.parents[i, r])
         state.fresh[i] = not from_champions and initial is None
         state.block[i] = reads // CHAMPIONS if from_champions else reads
-        self._values(system, state.parents[i], state.values[i])
-        self._keep(state, i)
+        if system.dense is None or initial is not None:
+            self._values(system, state.parents[i], state.values[i])
+            self._keep(state, i)
         self._begin(system, state, i)
 
     def _keep(self, state: State, i: int) -> None:
@@ -238,6 +250,11 @@ class Ensemble:
 
     def _begin(self, system: Plan, state: State, i: int) -> None:
         """The next round of island i: its lineages into the engine, and a temperature to begin with."""
+        if system.dense is not None:
+            annealed = DENSE_SWEEPS * DENSE_GROWTH ** min(int(state.found[i]), 200)
+            state.hot[i], state.length[i], state.sweep[i] = state.hottest, int(annealed) + GREEDY_SWEEPS, 0
+            system.engine.load(state.parents[i], state.work[i], state.local[i])
+            return
         draw = one_block(state.key, (2 * system.engine.reads, int(state.step[i]), i, CROSS))[0] / 2**32
         fresh = bool(state.fresh[i])
         state.hot[i] = state.hottest if fresh else state.cold + draw * HOTTEST * (state.hottest - state.cold)
@@ -246,11 +263,13 @@ class Ensemble:
         state.sweep[i] = 0
         system.engine.load(state.parents[i], state.work[i], state.local[i])
 
-    def _temperatures(self, state: State, i: int, first: int, last: int) -> NDArray[np.float64]:
+    def _temperatures(self, system: Plan, state: State, i: int, first: int, last: int) -> NDArray[np.float64]:
         """T of sweeps first to last - 1 of this round, in units of the gain, rounded to 24 bits; 0 at the end."""
         k = np.arange(first, last)
         annealed = int(state.length[i]) - GREEDY_SWEEPS
         hot = max(float(state.hot[i]), 1.0001 * state.cold)
+        if system.dense is not None:
+            return np.where(k < annealed, hot + (state.cold - hot) * k / (annealed - 1), 0.0)
         t = FNTimer.between(hot, state.cold, self.kappa).voltage(np.minimum(k / (annealed - 1), 1.0))
         digits, exponents = np.frexp(t)
         return np.where(k < annealed, np.ldexp(np.rint(digits * 2**24), exponents - 24), 0.0)
@@ -260,21 +279,56 @@ class Ensemble:
         want = max(1, budget // system.system.n)
 
         def one(i: int) -> None:
-            done = int(state.swept[i] + state.sweep[i])
-            first = int(state.sweep[i])
-            last = min(first + want, int(state.length[i]))
-            if state.sweeps:
-                last = min(last, first + state.sweeps - done)
-            if last > first:
-                t = self._temperatures(state, i, first, last)
-                system.engine.sweeps(state.work[i], state.local[i], t, state.counts[i], state.key, i, done % 2**32)
-                state.sweep[i] = last
-            if last == state.length[i] or (state.sweeps and done + last - first == state.sweeps and last > first):
-                self._finish_round(system, state, i)
+            if system.dense is None:
+                self._piece(system, state, i, want)
+                return
+            left = want
+            while left > 0 and (taken := self._piece(system, state, i, left)):
+                left -= taken
 
         run(one, state.work.shape[0])
 
+    def _piece(self, system: Plan, state: State, i: int, want: int) -> int:
+        """At most `want` sweeps of island i, within its round, on dense graphs within two resamplings; returns how many."""
+        done = int(state.swept[i] + state.sweep[i])
+        first = int(state.sweep[i])
+        last = min(first + want, int(state.length[i]))
+        period = -(-int(state.length[i]) // RESAMPLINGS)
+        if system.dense is not None:
+            last = min(last, first - first % period + period)
+        if state.sweeps:
+            last = min(last, first + state.sweeps - done)
+        if last > first:
+            t = self._temperatures(system, state, i, first, last)
+            system.engine.sweeps(state.work[i], state.local[i], t, state.counts[i], state.key, i, done % 2**32)
+            state.sweep[i] = last
+            if system.dense is not None and last % period == 0 and last < state.length[i] - GREEDY_SWEEPS:
+                self._resample(system, system.dense, state, i, last, last + period)
+        if last == state.length[i] or (state.sweeps and done + last - first == state.sweeps and last > first):
+            self._finish_round(system, state, i)
+        return last - first
+
+    def _resample(self, system: Plan, engine: Chains, state: State, i: int, now: int, then: int) -> None:
+        """Between two pieces of a descent: copies of the better lineages take the places of the worse."""
+        end = int(state.length[i]) - GREEDY_SWEEPS - 1
+        before, after = (
+            float(self._temperatures(system, state, i, k, k + 1)[0]) for k in (now - 1, min(then - 1, end))
+        )
+        uniform = one_block(state.key, (2 * engine.reads + 1 + now, int(state.step[i]), i, CROSS))[0] / 2**32
+        source = np.empty(engine.reads, np.int64)
+        resample(engine.values_of(state.work[i], state.local[i]), 1 / (2 * after) - 1 / (2 * before), uniform, source)
+        engine.copy(state.work[i], state.local[i], source)
+
     def _finish_round(self, system: Plan, state: State, i: int) -> None:
+        if system.dense is not None:
+            system.engine.unload(state.work[i], state.parents[i])
+            state.values[i] = system.dense.values_of(state.work[i], state.local[i])
+            self._keep(state, i)
+            state.step[i] += 1
+            state.swept[i] += state.sweep[i]
+            state.found[i] += 1
+            self._restart(system, state, i, None)
+            return
         rows = np.empty_like(state.parents[i])
         system.engine.unload(state.work[i], rows)
         crossings, components = state.counts[i, 2:].tolist()
@@ -332,6 +386,6 @@ class Ensemble:
                 threshold_draws=tests,
             ),
             sweeps=float(swept.mean()),
-            temperature=float(2 * system.system.unit * self._temperatures(state, 0, last, last + 1)[0]),
+            temperature=float(2 * system.system.unit * self._temperatures(system, state, 0, last, last + 1)[0]),
             fraction=float(swept.mean()) / state.sweeps if state.sweeps else None,
         )
