@@ -237,10 +237,12 @@ class Ensemble:
                 random_spins(np.uint64(state.key), (generation * reads + r) % 2**32, state.parents[i, r])
         state.fresh[i] = not from_champions and initial is None
         state.block[i] = reads // CHAMPIONS if from_champions else reads
-        if system.dense is None or initial is not None:
-            self._values(system, state.parents[i], state.values[i])
-            self._keep(state, i)
         self._begin(system, state, i)
+        if system.dense is None:
+            self._values(system, state.parents[i], state.values[i])
+        else:
+            state.values[i] = system.dense.values_of(state.work[i], state.local[i])
+        self._keep(state, i)
 
     def _keep(self, state: State, i: int) -> None:
         r = int(np.argmax(state.values[i]))
@@ -315,8 +317,13 @@ class Ensemble:
             float(self._temperatures(system, state, i, k, k + 1)[0]) for k in (now - 1, min(then - 1, end))
         )
         uniform = one_block(state.key, (2 * engine.reads + 1 + now, int(state.step[i]), i, CROSS))[0] / 2**32
+        state.values[i] = engine.values_of(state.work[i], state.local[i])
+        best = int(np.argmax(state.values[i]))
+        if state.values[i, best] > state.best_values[i]:
+            state.best_values[i] = state.values[i, best]
+            state.best[i] = state.work[i].reshape(engine.reads, -1)[best]
         source = np.empty(engine.reads, np.int64)
-        resample(engine.values_of(state.work[i], state.local[i]), 1 / (2 * after) - 1 / (2 * before), uniform, source)
+        resample(state.values[i], 1 / (2 * after) - 1 / (2 * before), uniform, source)
         engine.copy(state.work[i], state.local[i], source)
 
     def _finish_round(self, system: Plan, state: State, i: int) -> None:

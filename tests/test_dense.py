@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.stats import chisquare
 
+from fnanneal import load, solve
 from fnanneal.problems.couplings import Couplings
 from fnanneal.problems.models import Ising
 from fnanneal.solvers import dense
@@ -18,6 +19,7 @@ from fnanneal.solvers.engines import Chains
 from fnanneal.solvers.kernels.jit import kernel
 from fnanneal.solvers.kernels.noise import SPAN, exponential_noise
 from fnanneal.solvers.kernels.philox import CHAIN
+from fnanneal.solvers.kernels.resample import resample
 from fnanneal.solvers.system import SpinSystem, spin_system
 
 from . import oracles as oracle
@@ -281,3 +283,45 @@ def test_chains_keep_values_and_fields(case: str) -> None:
     engine.unload(work, after)
     assert engine.values_of(work, local) == pytest.approx([system.value(r) for r in after], rel=1e-9)
     assert len({r.tobytes() for r in after}) == engine.reads, "each read has its own draws"
+
+
+def test_resampling_gives_each_its_share() -> None:
+    rng = np.random.default_rng(3)
+    for _ in range(200):
+        r = int(rng.integers(1, 20))
+        values, slope, uniform = rng.normal(size=r) * 5, float(rng.uniform(0, 1)), float(rng.random())
+        source = np.full(r, -1, np.int64)
+        resample(values, slope, uniform, source)
+        share = np.exp(slope * (values - values.max()))
+        share *= r / share.sum()
+        copies = np.bincount(source, minlength=r)
+        assert (np.floor(share - 1e-9) <= copies).all()
+        assert (copies <= np.ceil(share + 1e-9)).all()
+        assert (source[copies > 0] == np.flatnonzero(copies)).all(), "who lives on stays in place"
+    marks = np.zeros(3)
+    for u in np.linspace(0, 1, 1000, endpoint=False):
+        source = np.empty(3, np.int64)
+        resample(np.array([0.0, 1.0, 2.0]), 1.0, float(u), source)
+        marks += np.bincount(source, minlength=3)
+    assert marks / 3000 == pytest.approx(np.exp([0, 1, 2]) / np.exp([0, 1, 2]).sum(), abs=2e-3)
+
+
+@pytest.mark.parametrize("name", ["gen:sk(90)", "gen:sk(60,'gauss')"])
+def test_populations_find_optima_whatever_the_threads(name: str) -> None:
+    exact = solve(name, "ensemble", num_sweeps=30_000, seed=9).objective
+    found = [solve(name, "ensemble", num_sweeps=4000, seed=2, threads=k) for k in (1, 2)]
+    assert all(r.verify() for r in found)
+    assert np.array_equal(found[0].spins, found[1].spins)
+    assert found[0].objective == pytest.approx(exact, rel=1e-12)
+    assert found[0].num_sweeps == pytest.approx(4000)
+
+
+def test_populations_begin_from_given_states() -> None:
+    problem = load("gen:sk(80)")
+    best = solve(problem, "ensemble", num_sweeps=4000, seed=1)
+    again = solve(problem, "ensemble", num_sweeps=1, seed=2, initial_states=best.spins)
+    assert again.objective == best.objective
+
+
+def test_there_is_an_answer_before_the_first_descent_ends() -> None:
+    assert solve("gen:sk(80)", "ensemble", num_sweeps=1, seed=3).verify()
