@@ -1,14 +1,7 @@
-"""`ensemble`: lineages that are re-annealed and keep, component by component, the better of what they were and what they became.
+"""`ensemble`: populations of annealed lineages, islands that meet at the end: the best cut per second.
 
-    an island is a population of lineages; in each round, for all of them side by side,
-      x' = anneal of x from a random lower temperature
-      x  = crossover(x', x): where the two differ, each connected component of the difference takes the better side
-      and nearly always crossover with another lineage of the same block as well
-    when the lineages have become equally good, the best state becomes a champion and the island starts anew with anneals half as long again: from
-    random states in one block, or, with every eighth champion, from the champions, a block each, which are merged pairwise as they settle
-
-On a large sparse graph an anneal changes hundreds of components, and each is judged by itself; crossing with the own parent costs a population
-no diversity. Sources: `kernels.crossover` and `kernels.lanes`; the cooling is a Fowler-Nordheim timer's (`fndam.timer`).
+Before anything else the spins with at most two neighbours are eliminated, exactly (`populations.reduction`). Sparse graphs: `populations.lineages`.
+Dense ones: `populations.descents`. Both draw their cooling from Fowler-Nordheim timers or its linear limit, and count everything they do.
 """
 
 from __future__ import annotations
@@ -22,75 +15,30 @@ from numpy.typing import NDArray
 
 from ..checks import integer, positive
 from ..errors import InputError
-from ..fndam import FNTimer
 from ..problems.model import Model
 from ..result import Events, Spins
 from ..run import Report
-from .engines import Chains, Engine, Lanes, lanes_fit
-from .kernels.crossover import step_lineages, values_of
-from .kernels.philox import CROSS, one_block
+from .kernels.crossover import clusters
+from .kernels.resample import resample
 from .kernels.start import random_spins
+from .populations import descents, lineages
+from .populations.engines import Chains, Lanes, lanes_fit
+from .populations.population import CHAMPIONS, Plan, State
+from .populations.reduction import MAX_STATES, Reduction
 from .registry import solver
-from .system import SpinSystem, spin_system
+from .system import spin_system
 from .temperature import GREEDY, optima_wanted, temperature_range
 
 DEFAULT_SWEEPS = 20_000
 ISLANDS = 2
-FIRST_SWEEPS, ROUND_SWEEPS, GREEDY_SWEEPS = 500, 400, 2
-HOTTEST = 0.6
 SPAN = 7.5
 COLDEST_INTEGER = 0.2
-SHARE = 0.9
-GROWTH, LONGEST = 1.5, 6400
-MERGED = 0.9
-CHAMPIONS = 8
-ENOUGH, MERGING = 64, 1.5
-
-
-@dataclass(slots=True, kw_only=True)
-class State:
-    """I islands of R lineages of n spins, in the kernels' order.
-
-    work (I, R n) int8, local: what is being annealed, in the engine's layout; parents (I, R, n) int8, values (I, R): the lineages; best (I, n),
-    best_values (I,); champions (I, CHAMPIONS, n) int8. Of each island, (I,): step, the rounds so far; sweep of length in this round;
-    swept, sweeps before it; hot, where it began; block; found, the champions so far; fresh, whether the lineages are still unannealed.
-    cold: where anneals end; counts (I, 4) int64: flips, synaptic events, crossings, components.
-    """
-
-    work: NDArray[np.int8]
-    local: NDArray[Any]
-    parents: NDArray[np.int8]
-    values: NDArray[np.float64]
-    best: NDArray[np.int8]
-    best_values: NDArray[np.float64]
-    champions: NDArray[np.int8]
-    step: NDArray[np.int64]
-    sweep: NDArray[np.int64]
-    length: NDArray[np.int64]
-    swept: NDArray[np.int64]
-    hot: NDArray[np.float64]
-    block: NDArray[np.int64]
-    found: NDArray[np.int64]
-    fresh: NDArray[np.bool_]
-    counts: NDArray[np.int64]
-    cold: float
-    hottest: float
-    key: int
-    sweeps: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Plan:
-    """The problem and how it is annealed."""
-
-    system: SpinSystem
-    engine: Engine
 
 
 @solver("ensemble")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ensemble:
-    """Populations of annealed lineages with partition crossover: the best cut per second.
+    """Populations of annealed lineages, with partition crossover or resampling: the best cut per second.
 
     Attributes
     ----------
@@ -100,9 +48,9 @@ class Ensemble:
         Sweeps of each lineage, over all rounds. Default 20000; with a time limit or a target alone, no end.
     engine
         "lanes", "chains", or "auto", which takes the lanes wherever they fit: integer weights, few of them beyond +1 and -1, at most 100 edges a
-        spin on average, no row beyond 32767.
+        spin on average, no row beyond 32767. Chains keep a matrix where a twentieth of all pairs or more are coupled.
     kappa
-        The timers' knob (`FNTimer.between`): small is linear in 1/T.
+        The timers' knob (`FNTimer.between`): small is linear in 1/T. On dense graphs T falls linearly.
     """
 
     name: ClassVar[str] = "ensemble"
@@ -124,66 +72,65 @@ class Ensemble:
         return asdict(self)
 
     def prepare(self, problem: Model) -> Plan:
-        system = spin_system(problem, coloured=True)
-        fits = lanes_fit(system)
+        reduction = Reduction.of(spin_system(problem, coloured=False))
+        fits = lanes_fit(reduction.core)
         if self.engine == "lanes" and not fits:
             raise InputError(
                 "the lanes do not fit this problem (small integer weights on a sparse graph): use engine=chains"
             )
-        return Plan(system=system, engine=Lanes.of(system) if fits and self.engine != "chains" else Chains.of(system))
+        lanes = fits and self.engine != "chains"
+        return Plan(reduction=reduction, engine=Lanes.of(reduction.core) if lanes else Chains.of(reduction.core))
 
     def memory(self, problem: Model, *, open_ended: bool, threads: int) -> int:
         islands = self.num_reads or (threads if open_ended else ISLANDS)
-        return 160 * problem.m + 100 * problem.n + islands * problem.n * (3 * 64 + CHAMPIONS + 8)
+        return 250 * problem.m + 150 * problem.n + islands * problem.n * (3 * 64 + CHAMPIONS + 8)
 
     def warm_up(self, system: Plan) -> None:
-        nothing = np.zeros(0, np.float64)
-        rows = np.ones((system.engine.reads, system.system.n), np.int8)
+        plan, n = system, system.system.n
+        nothing = np.zeros((0, plan.engine.reads))
+        rows = np.ones((plan.engine.reads, n), np.int8)
         work = rows.ravel().copy()
-        local = np.zeros((system.engine.reads, system.engine.width), system.engine.kind)
-        system.engine.load(rows, work, local)
-        system.engine.sweeps(work, local, nothing, np.zeros(2, np.int64), 0, 0, 0)
-        system.engine.unload(work, rows)
-        self._step_kernel(system, rows[:0], rows[:0], np.zeros(0), 1, 0, 0, 0, np.zeros(2, np.int64))
-        self._values(system, rows[:0], np.zeros(0))
+        local = np.zeros((plan.engine.reads, plan.engine.width), plan.engine.kind)
+        plan.engine.load(rows, work, local)
+        plan.engine.sweeps(work, local, nothing, np.zeros(2, np.int64), 0, 0, 0)
+        plan.engine.unload(work, rows)
+        lineages.cross(plan, rows[:0], rows[:0], np.zeros(0), 0.0, np.zeros(0), 0, 0, 0, np.zeros(2, np.int64))
+        plan.values(rows[:0], np.zeros(0))
+        resample(np.zeros(1), 0.0, 0.0, np.zeros(1, np.int64))
+        s = plan.system
+        clusters(s.indptr, s.indices, np.zeros(0, np.uint64), np.zeros(0, np.int64), np.zeros(0, np.uint32))
         random_spins(np.uint64(0), 0, rows[0])
+        plan.reduction.outwards(rows[0])
 
     def init(self, system: Plan, key: int, *, open_ended: bool, threads: int, initial: Spins | None) -> State:
-        islands = self.num_reads or (threads if open_ended else ISLANDS)
-        reads, n = system.engine.reads, system.system.n
-        hot, cold = temperature_range(system.system, self._optima(system), SPAN)
-        if system.system.integral:
+        plan, islands = system, self.num_reads or (threads if open_ended else ISLANDS)
+        hot, cold = temperature_range(plan.system, self._optima(plan), SPAN)
+        if plan.system.integral:
             # Below this, no loss of 1 passes in a whole round.
             cold = max(cold, COLDEST_INTEGER)
-        state = State(
-            work=np.zeros((islands, reads * n), np.int8),
-            local=np.zeros((islands, reads, system.engine.width), system.engine.kind),
-            parents=np.zeros((islands, reads, n), np.int8),
-            values=np.zeros((islands, reads)),
-            best=np.zeros((islands, n), np.int8),
-            best_values=np.full(islands, -np.inf),
-            champions=np.zeros((islands, CHAMPIONS, n), np.int8),
-            step=np.zeros(islands, np.int64),
-            sweep=np.zeros(islands, np.int64),
-            length=np.zeros(islands, np.int64),
-            swept=np.zeros(islands, np.int64),
-            hot=np.zeros(islands),
-            block=np.zeros(islands, np.int64),
-            found=np.zeros(islands, np.int64),
-            fresh=np.zeros(islands, np.bool_),
-            counts=np.zeros((islands, 4), np.int64),
-            cold=cold,
-            hottest=hot,
-            key=key,
-            sweeps=0 if open_ended else self.num_sweeps or DEFAULT_SWEEPS,
-        )
+        if plan.dense is not None:
+            hot, cold = descents.HOT * hot, descents.COLD * cold
+        sweeps = 0 if open_ended else self.num_sweeps or DEFAULT_SWEEPS
+        state = State.empty(plan, islands, hot=hot, cold=cold, key=key, sweeps=sweeps)
+        state.effort[:] = lineages.EFFORT
         for i in range(islands):
-            self._restart(system, state, i, None if initial is None else system.system.inwards(initial))
+            if initial is not None:
+                given = plan.reduction.inwards(initial)
+                state.parents[i] = given[np.arange(plan.engine.reads) % given.shape[0]]
+            else:
+                state.draw_starts(i)
+                state.fresh[i] = True
+            if plan.dense is not None:
+                descents.begin(plan, plan.dense, state, i)
+            else:
+                plan.values(state.parents[i], state.values[i])
+                state.keep(i, state.parents[i], state.values[i])
+                lineages.begin(plan, state, i)
         return state
 
-    def _optima(self, system: Plan) -> Spins:
+    def _optima(self, plan: Plan) -> Spins:
         """Greedy local optima, from fixed random states."""
-        engine, n = system.engine, system.system.n
+        engine, n = plan.engine, plan.system.n
         rows: Spins = np.empty((engine.reads, n), np.int8)
         for r in range(engine.reads):
             random_spins(np.uint64(0), r, rows[r])
@@ -196,132 +143,66 @@ class Ensemble:
     def load_state(self, arrays: Mapping[str, Any]) -> State:
         return State(**arrays)
 
-    def _values(self, system: Plan, rows: Spins, values: NDArray[np.float64]) -> None:
-        s = system.system
-        values_of(s.indptr, s.indices, s.weights, s.fields, rows, values)
-
-    def _step_kernel(
-        self, system: Plan, rows: Spins, parents: Spins, values: NDArray[np.float64], block: int, key: int, island: int, step: int,
-        counts: NDArray[np.int64],
-    ) -> None:  # fmt: skip
-        s = system.system
-        step_lineages(
-            s.indptr, s.indices, s.weights, s.fields, not s.fields.any(), rows, parents, values, block, np.uint32(SHARE * 2**32),
-            np.uint64(key), island, step, np.empty(s.n, np.uint32), counts,
-        )  # fmt: skip
-
-    def _restart(self, system: Plan, state: State, i: int, initial: Spins | None) -> None:
-        """New lineages for island i: from given states, from the champions, or random."""
-        reads = system.engine.reads
-        found = int(state.found[i])
-        from_champions = initial is None and found > 0 and found % CHAMPIONS == 0
-        for r in range(reads):
-            if initial is not None:
-                state.parents[i, r] = initial[r % initial.shape[0]]
-            elif from_champions:
-                state.parents[i, r] = state.champions[i, r * CHAMPIONS // reads]
-            else:
-                generation = found * state.work.shape[0] + i
-                random_spins(np.uint64(state.key), (generation * reads + r) % 2**32, state.parents[i, r])
-        state.fresh[i] = not from_champions and initial is None
-        state.block[i] = reads // CHAMPIONS if from_champions else reads
-        self._values(system, state.parents[i], state.values[i])
-        self._keep(state, i)
-        self._begin(system, state, i)
-
-    def _keep(self, state: State, i: int) -> None:
-        r = int(np.argmax(state.values[i]))
-        if state.values[i, r] > state.best_values[i]:
-            state.best_values[i] = state.values[i, r]
-            state.best[i] = state.parents[i, r]
-
-    def _begin(self, system: Plan, state: State, i: int) -> None:
-        """The next round of island i: its lineages into the engine, and a temperature to begin with."""
-        draw = one_block(state.key, (2 * system.engine.reads, int(state.step[i]), i, CROSS))[0] / 2**32
-        fresh = bool(state.fresh[i])
-        state.hot[i] = state.hottest if fresh else state.cold + draw * HOTTEST * (state.hottest - state.cold)
-        annealed = (FIRST_SWEEPS if fresh else ROUND_SWEEPS) * GROWTH ** min(int(state.found[i]), 20)
-        state.length[i] = min(int(annealed), LONGEST) + GREEDY_SWEEPS
-        state.sweep[i] = 0
-        system.engine.load(state.parents[i], state.work[i], state.local[i])
-
-    def _temperatures(self, state: State, i: int, first: int, last: int) -> NDArray[np.float64]:
-        """T of sweeps first to last - 1 of this round, in units of the gain, rounded to 24 bits; 0 at the end."""
-        k = np.arange(first, last)
-        annealed = int(state.length[i]) - GREEDY_SWEEPS
-        hot = max(float(state.hot[i]), 1.0001 * state.cold)
-        t = FNTimer.between(hot, state.cold, self.kappa).voltage(np.minimum(k / (annealed - 1), 1.0))
-        digits, exponents = np.frexp(t)
-        return np.where(k < annealed, np.ldexp(np.rint(digits * 2**24), exponents - 24), 0.0)
-
     def advance(self, system: Plan, state: State, budget: int, run: Callable[..., Any]) -> None:
         """About `budget` spin tests of every lineage: whole sweeps, at least one, each island within its round."""
-        want = max(1, budget // system.system.n)
+        plan, want, found = system, max(1, budget // system.system.n), state.found.copy()
 
         def one(i: int) -> None:
-            done = int(state.swept[i] + state.sweep[i])
-            first = int(state.sweep[i])
-            last = min(first + want, int(state.length[i]))
-            if state.sweeps:
-                last = min(last, first + state.sweeps - done)
-            if last > first:
-                t = self._temperatures(state, i, first, last)
-                system.engine.sweeps(state.work[i], state.local[i], t, state.counts[i], state.key, i, done % 2**32)
-                state.sweep[i] = last
-            if last == state.length[i] or (state.sweeps and done + last - first == state.sweeps and last > first):
-                self._finish_round(system, state, i)
+            left = want
+            while left > 0 and not state.exhausted(i):
+                taken = self._sweeps(plan, state, i, left)
+                left = left - taken if plan.dense is not None else 0
 
         run(one, state.work.shape[0])
+        if plan.dense is None and not state.concluded:
+            ended = state.sweeps > 0 and all(state.exhausted(i) for i in range(state.work.shape[0]))
+            if ended or (state.sweeps == 0 and state.work.shape[0] > 1 and np.any(state.found > found)):
+                state.concluded = ended
+                self._conclude(plan, state)
 
-    def _finish_round(self, system: Plan, state: State, i: int) -> None:
-        rows = np.empty_like(state.parents[i])
-        system.engine.unload(state.work[i], rows)
-        crossings, components = state.counts[i, 2:].tolist()
-        if isinstance(system.engine, Chains) and crossings >= ENOUGH and components < MERGING * crossings:
-            self._select(system.engine, state, i, rows)
-        else:
-            block = 1 if state.fresh[i] else int(state.block[i])
-            step, counts = int(state.step[i]), state.counts[i, 2:]
-            self._step_kernel(system, rows, state.parents[i], state.values[i], block, state.key, i, step, counts)
-        state.step[i] += 1
-        state.swept[i] += state.sweep[i]
-        state.fresh[i] = False
-        self._keep(state, i)
-        values = state.values[i].reshape(-1, int(state.block[i]))
-        if np.mean(values >= values.max(axis=1, keepdims=True)) >= MERGED:
-            if state.block[i] < values.size:
-                state.block[i] = min(2 * state.block[i], values.size)
+    def _sweeps(self, plan: Plan, state: State, i: int, want: int) -> int:
+        """At most `want` sweeps of island i, within its round, and between two resamplings if it has some; returns how many."""
+        first = int(state.sweep[i])
+        last = min(first + want, int(state.length[i]))
+        done = int(state.swept[i]) + first
+        if plan.dense is not None:
+            every = descents.period(state, i)
+            last = min(last, first - first % every + every)
+        if state.sweeps:
+            last = min(last, first + state.sweeps - done)
+        t = self._temperatures(plan, state, i, first, last)
+        plan.engine.sweeps(state.work[i], state.local[i], t, state.counts[i], state.key, i, done % 2**32)
+        state.sweep[i] = last
+        if last == state.length[i] or state.exhausted(i):
+            if plan.dense is not None:
+                descents.finish(plan, plan.dense, state, i)
             else:
-                state.champions[i, state.found[i] % CHAMPIONS] = state.parents[i, int(np.argmax(state.values[i]))]
-                state.found[i] += 1
-                self._restart(system, state, i, None)
-                return
-        self._begin(system, state, i)
+                lineages.finish(plan, state, i, self.kappa)
+        elif plan.dense is not None:
+            descents.pause(plan.dense, state, i)
+        return last - first
 
-    def _select(self, engine: Chains, state: State, i: int, rows: Spins) -> None:
-        """A round where components merge into one, so that crossing would only choose between two states: each lineage keeps the better.
+    def _temperatures(self, plan: Plan, state: State, i: int, first: int, last: int) -> NDArray[np.float64]:
+        if plan.dense is not None:
+            return descents.temperatures(state, i, first, last)
+        return lineages.temperatures(state, i, self.kappa, first, last)
 
-        The worst of each block gives way to the best.
-        """
-        values = engine.values_of(state.work[i], state.local[i])
-        better = values >= state.values[i]
-        state.parents[i, better] = rows[better]
-        state.values[i, better] = values[better]
-        block = int(state.block[i])
-        for first in range(0, values.size, block):
-            mine = state.values[i, first : first + block]
-            worst, best = first + int(np.argmin(mine)), first + int(np.argmax(mine))
-            state.parents[i, worst] = state.parents[i, best]
-            state.values[i, worst] = state.values[i, best]
+    def _conclude(self, plan: Plan, state: State) -> None:
+        """Merge the best and the champions of all islands; the islands go on as they were."""
+        states = [state.best]
+        states += [state.champions[i, : min(int(state.found[i]), CHAMPIONS)] for i in range(state.work.shape[0])]
+        together = np.concatenate(states)[:MAX_STATES]
+        merged, value = lineages.merge(plan, state, together, 0, self.kappa)
+        state.keep(0, merged[None], np.array([value]))
 
     def report(self, system: Plan, state: State) -> Report:
-        swept = state.swept + state.sweep
+        plan, swept = system, state.swept + state.sweep
         finished = state.sweeps > 0 and bool((swept >= state.sweeps).all())
-        tests = int(swept.sum()) * system.engine.reads * system.system.n
+        tests = int(swept.sum()) * plan.engine.reads * plan.system.n
         last = int(state.sweep[0])
         return Report(
             values=state.best_values.copy(),
-            spins=lambda r: system.system.outwards(state.best[r]),
+            spins=lambda r: plan.reduction.outwards(state.best[r]),
             round_over=finished,
             finished=finished,
             events=Events(
@@ -331,6 +212,6 @@ class Ensemble:
                 threshold_draws=tests,
             ),
             sweeps=float(swept.mean()),
-            temperature=float(2 * system.system.unit * self._temperatures(state, 0, last, last + 1)[0]),
+            temperature=float(2 * plan.system.unit * self._temperatures(plan, state, 0, last, last + 1).max()),
             fraction=float(swept.mean()) / state.sweeps if state.sweeps else None,
         )

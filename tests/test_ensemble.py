@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from scipy.stats import chisquare
 
 from fnanneal import InputError, load, solve
-from fnanneal.solvers.engines import Chains, Lanes, lanes_fit
+from fnanneal.solvers.populations.engines import Lanes, lanes_fit
 from fnanneal.solvers.kernels.crossover import step_lineages, values_of
-from fnanneal.solvers.kernels.dense import dense_sweeps
 from fnanneal.solvers.kernels.lanes import OFFSETS, lane_sweeps, lane_thresholds
 from fnanneal.solvers.kernels.philox import LANES_SWEEP
 from fnanneal.solvers.system import SpinSystem, spin_system
@@ -241,53 +240,6 @@ def test_lineages_cross_within_their_block() -> None:
             np.uint64(1), 0, step, np.empty(n, np.uint32), counts,
         )  # fmt: skip
     assert values.tolist() == [n, n, -n, -n], "the first block has met in its optimum, the second never heard of it"
-
-
-@pytest.mark.parametrize("weights", ["pm1", "large", "real"])
-def test_dense_sweeps_are_the_sparse_ones(weights: str) -> None:
-    rng = np.random.default_rng(2)
-    n = 300
-    draw = {"pm1": lambda: int(rng.choice([-1, 1])), "large": lambda: int(rng.integers(-900, 900)), "real": rng.normal}[
-        weights
-    ]
-    pairs = [(i, j, draw()) for i in range(n) for j in range(i)]
-    system = spin_system(ising(pairs, [draw() for _ in range(n)]), coloured=True)
-    dense = Chains.of(system)
-    assert dense.twice is not None
-    assert dense.twice.dtype == {"pm1": np.int8, "large": np.int32, "real": np.float64}[weights]
-    sparse = Chains(system=system, twice=None, dtype=system.weights.dtype)
-    rows = rng.choice(np.array([-1, 1], np.int8), (16, n))
-    out = []
-    for engine in (dense, sparse):
-        work, local, counts = np.empty(16 * n, np.int8), np.empty((16, n), engine.kind), np.zeros(2, np.int64)
-        engine.load(rows, work, local)
-        hot = float(np.abs(system.local_fields(rows[0])).mean())
-        engine.sweeps(work, local, np.geomspace(2 * hot, hot / 20, 30), counts, 5, 1, 0)
-        out.append((work, counts, local))
-    assert np.array_equal(out[0][0], out[1][0])
-    assert out[0][1][0] == out[1][1][0]
-    for r in range(16):
-        assert out[0][2][r] == pytest.approx(
-            system.local_fields(out[0][0].reshape(16, n)[r]).astype(float), rel=1e-9, abs=1e-9
-        )
-
-
-def test_dense_sums_cannot_overflow() -> None:
-    # All spins of a complete graph of weights 8 point one way: fields of 8 * 4095 fill 15 bits, and one more vertex goes to 32.
-    for n, kind in ((4096, np.int16), (4097, np.int32)):
-        rows, cols = np.triu_indices(n, 1)
-        from fnanneal.problems.couplings import Couplings
-        from fnanneal.problems.models import Ising
-
-        couplings, _ = Couplings.build(n, rows, cols, np.full(rows.size, -8))
-        system = spin_system(Ising(couplings=couplings), coloured=False)
-        engine = Chains.of(system)
-        assert engine.kind == kind
-        spins = np.ones(n, np.int8)
-        fields = system.local_fields(spins).astype(engine.kind)
-        assert engine.twice is not None
-        dense_sweeps(engine.twice, np.full(2, 1e-9), 100, spins, fields, np.zeros(2, np.int64), np.uint64(1), 0, 0)
-        assert np.array_equal(fields, system.local_fields(spins))
 
 
 def test_the_engine_is_chosen_by_the_instance() -> None:

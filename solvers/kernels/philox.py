@@ -8,6 +8,7 @@ of threads, the order of work or the size of a chunk. Counters in use:
     neurosa            (step mod 2**32, step // 2**32, read, STEP): one block a step
     first states       (block, 0, read, START): as for sweeps; a spin is up where the word's top bit is set
     lanes              (spin, sweep, group, LANES_SWEEP): one block for the 64 draws of a spin
+    dense chains       (spin // 64, sweep, read, CHAIN): one block for the draws of 64 spins
     crossover          (2 lineage, step, island, CROSS): two blocks a lineage; the pair after the last chooses the next temperature
 """
 
@@ -18,7 +19,7 @@ import numpy as np
 from .jit import helper
 
 TILE = 64
-SWEEP, STEP, START, LANES_SWEEP, CROSS = 0, 1, 2, 3, 4
+SWEEP, STEP, START, LANES_SWEEP, CROSS, CHAIN = 0, 1, 2, 3, 4, 5
 
 _M0, _M1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
 _W0, _W1 = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)

@@ -12,13 +12,13 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..result import Spins
-from .kernels.dense import dense_fields, dense_sweeps
-from .kernels.lanes import OFFSETS, lane_sweeps
-from .kernels.sweep import TABLE, anneal
-from .kernels.vector import LANES
-from .system import SpinSystem
-from .temperature import COLDEST
+from ...result import Spins
+from .dense import Matrix, matrix_of
+from ..kernels.lanes import OFFSETS, lane_sweeps
+from ..kernels.sweep import TABLE, anneal
+from ..kernels.vector import LANES
+from ..system import SpinSystem
+from ..temperature import COLDEST
 
 MAX_DEGREE = 100
 MAX_EXPANSION = 4
@@ -26,13 +26,14 @@ MAX_ROW = 2**15 - 1
 MAX_LEVELS = 4096
 CHAINS = 16
 EXP_RANGE = 22.2
-DENSE, DENSE_BYTES = 0.2, 2**29
+# Far above any gain, and its products with a draw still a float32.
+HOTTEST = 1e30
 
 
 class Engine(Protocol):
     """Anneals `reads` states of one island, which lie in `work` (reads * n,) int8 in the engine's own layout.
 
-    `local` (reads, width) of type `kind` is what else it keeps between calls.
+    `local` (reads, width) of type `kind` is what else it keeps between calls. temperatures (sweeps, reads): a timer for each of them.
     """
 
     @property
@@ -59,11 +60,15 @@ def lanes_fit(system: SpinSystem) -> bool:
     """Whether the lanes take this problem, and pay: integers, sums within 16 bits, few edges a spin, few of them multiple."""
     edges = float(np.abs(system.weights).sum()) if system.integral else np.inf
     return (
-        system.integral
-        and system.largest <= MAX_ROW
+        rows_fit(system)
         and edges <= MAX_DEGREE * system.n
         and edges <= MAX_EXPANSION * max(system.weights.size, 1)
     )
+
+
+def rows_fit(system: SpinSystem) -> bool:
+    """Whether the lanes can take this problem at all."""
+    return system.integral and system.largest <= MAX_ROW
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -137,29 +142,20 @@ class Lanes:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Chains:
-    """A few lineages one after another; `twice` (n, n), the doubled weights, where the graph is dense."""
+    """A few lineages one after another; `matrix` where the graph is dense."""
 
     system: SpinSystem
-    twice: NDArray[Any] | None
-    dtype: np.dtype[Any]
+    matrix: Matrix | None
 
     @classmethod
     def of(cls, system: SpinSystem) -> Chains:
-        """Dense where a fifth of all pairs have a weight and the matrix stays below half a GiB; the narrowest integers that hold it."""
-        n, kind = system.n, system.weights.dtype
-        if system.indices.size < DENSE * n * n:
-            return cls(system=system, twice=None, dtype=kind)
-        narrow = kind
-        if system.integral:
-            kind = np.dtype(np.int16) if system.largest <= MAX_ROW else kind
-            top = 2 * int(np.abs(system.weights).max(initial=0))
-            narrow = np.dtype(np.int8) if top <= 127 else kind
-        if n * n * narrow.itemsize > DENSE_BYTES:
-            return cls(system=system, twice=None, dtype=system.weights.dtype)
-        twice = np.zeros((n, n), narrow)
-        row = np.repeat(np.arange(n), np.diff(system.indptr))
-        twice[row, system.indices] = 2 * system.weights
-        return cls(system=system, twice=twice, dtype=kind)
+        """Dense or sparse as the instance calls for."""
+        return cls(system=system, matrix=matrix_of(system))
+
+    @classmethod
+    def sparse(cls, system: SpinSystem) -> Chains:
+        """Without a matrix, whatever the density."""
+        return cls(system=system, matrix=None)
 
     @property
     def reads(self) -> int:
@@ -167,27 +163,39 @@ class Chains:
 
     @property
     def kind(self) -> np.dtype[Any]:
-        return self.dtype
+        return self.system.weights.dtype if self.matrix is None else self.matrix.kind
 
     @property
     def width(self) -> int:
-        return self.system.n
+        return self.system.n if self.matrix is None else self.matrix.width
 
     def load(self, rows: Spins, work: Spins, local: NDArray[Any]) -> None:
         work.reshape(rows.shape)[:] = rows
         for r in range(rows.shape[0]):
-            if self.twice is not None:
-                dense_fields(self.twice, self.system.fields, rows[r], local[r])
+            if self.matrix is not None:
+                self.matrix.sweeps(
+                    np.zeros(0, np.float32), rows[r], local[r], np.zeros(2, np.int64), 0, 0, 0, fresh=True
+                )
             else:
                 local[r] = self.system.local_fields(rows[r])
 
     def unload(self, work: Spins, rows: Spins) -> None:
         rows[:] = work.reshape(rows.shape)
 
+    def copy(self, work: Spins, local: NDArray[Any], source: NDArray[np.int64]) -> None:
+        """Lineage k becomes a copy of lineage source[k], which stays itself."""
+        rows = work.reshape(self.reads, self.system.n)
+        for k in np.flatnonzero(source != np.arange(self.reads)).tolist():
+            rows[k] = rows[source[k]]
+            local[k] = local[source[k]]
+
     def values_of(self, work: Spins, local: NDArray[Any]) -> NDArray[np.float64]:
         """-(sum_{i<j} w s s + sum h s) of each lineage, from its local fields: (reads,)."""
-        rows = work.reshape(self.reads, self.system.n).astype(np.float64)
-        values: NDArray[np.float64] = -((rows * local).sum(axis=1) + rows @ self.system.fields) / 2
+        n = self.system.n
+        rows = work.reshape(self.reads, n).astype(np.float64)
+        shift = 0 if self.matrix is None else self.matrix.shift
+        both = (rows * local[:, :n]).sum(axis=1) - shift * n + rows @ self.system.fields
+        values: NDArray[np.float64] = -both / 2
         return values
 
     def sweeps(
@@ -201,18 +209,20 @@ class Chains:
         first: int,
     ) -> None:
         s = self.system
-        slopes = 1 / np.clip(temperatures, COLDEST, 1 / COLDEST)
+        rows = work.reshape(CHAINS, s.n)
+        if self.matrix is not None:
+            t = np.ascontiguousarray(np.clip(temperatures, 0, HOTTEST).T, np.float32)
+            for r, spins in enumerate(rows):
+                self.matrix.sweeps(t[r], spins, local[r], counts, key, island * CHAINS + r, first)
+            return
+        slopes = np.ascontiguousarray(1 / np.clip(temperatures, COLDEST, 1 / COLDEST).T)
         reach = -1
         if s.integral and slopes.size:
             reach = int(min(s.largest, np.ceil(EXP_RANGE / float(slopes.min()))))
             reach = reach if reach <= TABLE else -1
         values: NDArray[Any] = np.zeros(2, np.int64 if s.integral else np.float64)
-        for r, spins in enumerate(work.reshape(CHAINS, s.n)):
-            read = island * CHAINS + r
-            if self.twice is not None:
-                dense_sweeps(self.twice, slopes, reach, spins, local[r], counts, np.uint64(key), read, first)
-            else:
-                anneal(
-                    s.indptr, s.indices, s.weights, s.segments, slopes, False, reach, spins, local[r], spins.copy(), values, counts,
-                    np.uint64(key), read, first,
-                )  # fmt: skip
+        for r, spins in enumerate(rows):
+            anneal(
+                s.indptr, s.indices, s.weights, s.segments, slopes[r], False, reach, spins, local[r], spins.copy(), values, counts,
+                np.uint64(key), island * CHAINS + r, first,
+            )  # fmt: skip

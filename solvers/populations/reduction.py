@@ -14,10 +14,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ..result import Spins
-from .kernels.crossover import clusters
-from .kernels.reduce import eliminate, restore
-from .system import SpinSystem, assembled
+from ...result import Spins
+from ..kernels.crossover import clusters
+from ..kernels.reduce import eliminate, restore
+from ..system import SpinSystem, assembled
 
 MAX_STATES = 64
 
@@ -76,6 +76,18 @@ class Reduction:
             removed=removed[:count].copy(),
             neighbours=neighbours[:count].copy(),
             strengths=strengths[:count].copy(),
+        )
+
+    @classmethod
+    def none(cls, system: SpinSystem) -> Self:
+        """Nothing removed."""
+        nothing = np.zeros((0, 3), system.weights.dtype)
+        return cls(
+            core=system,
+            kept=np.arange(system.n),
+            removed=np.zeros(0, np.int64),
+            neighbours=np.zeros((0, 2), np.int64),
+            strengths=nothing,
         )
 
     def inwards(self, spins: Spins) -> Spins:

@@ -1,0 +1,200 @@
+"""Populations on sparse graphs: lineages that are re-annealed and keep, component by component, the better of what they were and what they became.
+
+    in each round, for the lineages of an island side by side, each with a timer of its own,
+      x' = anneal of x from a lower temperature
+      x  = crossover(x', x): where the two differ, each connected component of the difference takes the better side
+      and nearly always crossover with another lineage as well
+    when the lineages have become equally good, the best state is a champion, and the island starts anew from random states
+    all champions are merged: the graph is contracted to where they agree, and what is left is annealed in the same way
+
+On a large sparse graph an anneal changes hundreds of components, and each is judged by itself; crossing with the own parent costs a population
+no diversity. From which temperature to re-anneal is learnt: where it has gained most lately. How long anneals should be, the champions tell: as long
+as merging them gives something better than each, many quick ones are worth more than a slow one.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...fndam import FNTimer
+from ...result import Spins
+from ..kernels.crossover import step_lineages
+from ..kernels.philox import CROSS
+from .engines import Chains, Engine, Lanes, rows_fit
+from .population import BINS, CHAMPIONS, GREEDY_SWEEPS, Plan, State
+from .reduction import Contraction, Reduction
+
+SHARE = 0.9
+MERGED = 0.9
+EFFORT, LEAST, LONGEST = 800, 200, 6400
+FIRST = 1.25
+QUICKER, SLOWER = 0.7, 1.5
+# Where an anneal begins, as a share of the way from cold to hot; what was learnt fades over so many sweeps.
+EDGES = np.array([0.01, 0.05, 0.1, 0.15, 0.2, 0.3, 0.45, 0.65, 0.9, 1.2])
+MEMORY, CROSSING = 3000, 100
+CURIOSITY = 0.25
+MERGE_SWEEPS, MERGE_ROUNDS, MERGE_HOTTEST = 100, 20, 0.6
+ENOUGH, MERGING = 64, 1.5
+
+
+def restart(plan: Plan, state: State, i: int) -> None:
+    """New lineages for island i, from random states."""
+    state.draw_starts(i)
+    state.fresh[i] = True
+    state.learnt[i] = 0
+    plan.values(state.parents[i], state.values[i])
+    state.keep(i, state.parents[i], state.values[i])
+    begin(plan, state, i)
+
+
+def begin(plan: Plan, state: State, i: int) -> None:
+    """The next round of island i: its lineages into the engine, and a temperature for each to begin with."""
+    fresh = bool(state.fresh[i])
+    if fresh:
+        state.hot[i] = state.hottest
+    else:
+        draws = np.random.Philox(key=[state.key, CROSS], counter=[int(state.step[i]), i, 0, 0])
+        u = np.random.Generator(draws).random((2, plan.engine.reads))
+        gains, times = state.learnt[i]
+        known = times > 1e-3
+        rate = np.where(known, gains / np.where(known, times, 1), 0)
+        rate[~known] = rate.max()
+        even = np.full(BINS, 1 / BINS)
+        p = (1 - CURIOSITY) * rate / rate.sum() + CURIOSITY * even if rate.sum() > 0 else even
+        k = np.minimum(np.searchsorted(np.cumsum(p), u[0], side="right"), BINS - 1)
+        share = EDGES[k] + (EDGES[k + 1] - EDGES[k]) * u[1]
+        state.hot[i] = state.cold + share * (state.hottest - state.cold)
+    state.length[i] = int((FIRST if fresh else 1) * state.effort[i]) + GREEDY_SWEEPS
+    state.sweep[i] = 0
+    plan.engine.load(state.parents[i], state.work[i], state.local[i])
+
+
+def timers(hot: NDArray[np.float64], cold: float, kappa: float, annealed: int, first: int, last: int) -> NDArray[np.float64]:
+    """T of sweeps first to last - 1 of a round, in units of the gain, rounded to 24 bits; 0 after `annealed`: (last - first, R)."""
+    k = np.arange(first, last)
+    at = np.minimum(k / max(annealed - 1, 1), 1.0)
+    t = np.stack([FNTimer.between(max(h, 1.0001 * cold), cold, kappa).voltage(at) for h in hot.tolist()], axis=1)
+    digits, exponents = np.frexp(t)
+    return np.where(k[:, None] < annealed, np.ldexp(np.rint(digits * 2**24), exponents - 24), 0.0)
+
+
+def temperatures(state: State, i: int, kappa: float, first: int, last: int) -> NDArray[np.float64]:
+    """`timers` of the round that island i is in."""
+    return timers(state.hot[i], state.cold, kappa, int(state.length[i]) - GREEDY_SWEEPS, first, last)
+
+
+def finish(plan: Plan, state: State, i: int, kappa: float) -> None:
+    """The end of a round, and the next one's beginning."""
+    rows = np.empty_like(state.parents[i])
+    plan.engine.unload(state.work[i], rows)
+    crossings, components = state.counts[i, 2:].tolist()
+    gains = np.zeros(plan.engine.reads)
+    if isinstance(plan.engine, Chains) and crossings >= ENOUGH and components < MERGING * crossings:
+        _select(plan.engine, state, i, rows)
+    else:
+        share = 0.0 if state.fresh[i] else SHARE
+        cross(plan, rows, state.parents[i], state.values[i], share, gains, state.key, i, int(state.step[i]), state.counts[i, 2:])
+    if not state.fresh[i]:
+        _learn(state, i, gains)
+    state.step[i] += 1
+    state.swept[i] += state.sweep[i]
+    state.sweep[i] = 0
+    state.fresh[i] = False
+    state.keep(i, state.parents[i], state.values[i])
+    if not state.exhausted(i) and np.mean(state.values[i] >= state.values[i].max()) >= MERGED:
+        _champion(plan, state, i, kappa)
+        restart(plan, state, i)
+    else:
+        begin(plan, state, i)
+
+
+def cross(
+    plan: Plan, rows: Spins, parents: Spins, values: NDArray[np.float64], share: float, gains: NDArray[np.float64], key: int, island: int,
+    step: int, counts: NDArray[np.int64],
+) -> None:  # fmt: skip
+    """`kernels.crossover.step_lineages` on this plan's system."""
+    s = plan.system
+    step_lineages(
+        s.indptr, s.indices, s.weights, s.fields, not s.fields.any(), rows, parents, values, np.uint32(share * 2**32), np.uint64(key),
+        island, step, np.empty(s.n, np.uint32), gains, counts,
+    )  # fmt: skip
+
+
+def _learn(state: State, i: int, gains: NDArray[np.float64]) -> None:
+    share = (state.hot[i] - state.cold) / (state.hottest - state.cold)
+    k = np.clip(np.searchsorted(EDGES, share, side="right") - 1, 0, BINS - 1)
+    state.learnt[i] *= np.exp(-(float(state.length[i]) + CROSSING) / MEMORY)
+    np.add.at(state.learnt[i, 0], k, gains)
+    np.add.at(state.learnt[i, 1], k, 1.0)
+
+
+def _champion(plan: Plan, state: State, i: int, kappa: float) -> None:
+    """The lineages of island i are equally good: keep the best one, merge the champions, and draw the lesson for the next ones' length."""
+    best = int(np.argmax(state.values[i]))
+    state.champions[i, state.found[i] % CHAMPIONS] = state.parents[i, best]
+    state.found[i] += 1
+    if state.found[i] < 2:
+        return
+    held = min(int(state.found[i]), CHAMPIONS)
+    champions = np.concatenate([state.champions[i, :held], state.best[i : i + 1]])
+    values = np.empty(held + 1)
+    plan.values(champions, values)
+    merged, value = merge(plan, state, champions, i, kappa)
+    state.keep(i, merged[None], np.array([value]))
+    better = value > values[:held].max()
+    state.effort[i] = np.clip((QUICKER if better else SLOWER) * state.effort[i], LEAST, LONGEST)
+
+
+def merge(plan: Plan, state: State, states: Spins, island: int, kappa: float) -> tuple[Spins, float]:
+    """A state at least as good as each of states (k, n), and its value: lineages on the system contracted to where all agree.
+
+    At most `MERGE_ROUNDS` short rounds, and no more work than one round on the whole.
+    """
+    held = np.empty(states.shape[0])
+    plan.values(states, held)
+    best = int(np.argmax(held))
+    contraction = Contraction.of(plan.system, states)
+    small = contraction.system
+    if small.n == 1:
+        return states[best], float(held[best])
+    engine: Engine = Lanes.of(small) if isinstance(plan.engine, Lanes) and rows_fit(small) else Chains.sparse(small)
+    part = Plan(reduction=Reduction.none(small), engine=engine)
+    reads = engine.reads
+    parents = contraction.inwards(states)[np.arange(reads) % states.shape[0]]
+    values, gains = np.empty(reads), np.empty(reads)
+    part.values(parents, values)
+    work, local = np.empty(parents.size, np.int8), np.zeros((reads, engine.width), engine.kind)
+    rows = np.empty_like(parents)
+    rounds = min(MERGE_ROUNDS, 1 + int(state.effort[island]) * plan.system.n // (MERGE_SWEEPS * small.n))
+    length = MERGE_SWEEPS + GREEDY_SWEEPS
+    # Counters of their own: beyond the islands', whose rounds count up from 0.
+    group, step = state.parents.shape[0] + island, int(state.step[island]) * MERGE_ROUNDS
+    for k in range(rounds):
+        draws = np.random.Philox(key=[state.key, CROSS], counter=[step + k, group, 0, 0])
+        share = MERGE_HOTTEST * np.random.Generator(draws).random(reads)
+        t = timers(state.cold + share * (state.hottest - state.cold), state.cold, kappa, MERGE_SWEEPS, 0, length)
+        engine.load(parents, work, local)
+        engine.sweeps(work, local, t, state.counts[island], state.key, group, (step + k) * length % 2**32)
+        engine.unload(work, rows)
+        cross(part, rows, parents, values, SHARE, gains, state.key, group, step + k, state.counts[island, 2:])
+        if np.mean(values >= values.max()) >= MERGED:
+            break
+    merged = contraction.outwards(parents[int(np.argmax(values))])
+    value = np.empty(1)
+    plan.values(merged[None], value)
+    return (merged, float(value[0])) if value[0] > held[best] else (states[best], float(held[best]))
+
+
+def _select(engine: Chains, state: State, i: int, rows: Spins) -> None:
+    """A round where components merge into one, so that crossing would only choose between two states: each lineage keeps the better.
+
+    The worst gives way to the best.
+    """
+    values = engine.values_of(state.work[i], state.local[i])
+    better = values >= state.values[i]
+    state.parents[i, better] = rows[better]
+    state.values[i, better] = values[better]
+    worst, best = int(np.argmin(state.values[i])), int(np.argmax(state.values[i]))
+    state.parents[i, worst] = state.parents[i, best]
+    state.values[i, worst] = state.values[i, best]

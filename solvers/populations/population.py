@@ -1,0 +1,125 @@
+"""The state of an ensemble: islands of lineages, their best, and where each stands in its round."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...result import Spins
+from ..kernels.crossover import values_of
+from ..kernels.start import random_spins
+from ..system import SpinSystem
+from .engines import Chains, Engine
+from .reduction import Reduction
+
+GREEDY_SWEEPS = 2
+CHAMPIONS = 16
+BINS = 9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Plan:
+    """The problem without its spins of few neighbours, and how it is annealed."""
+
+    reduction: Reduction
+    engine: Engine
+
+    @property
+    def system(self) -> SpinSystem:
+        """What is annealed."""
+        return self.reduction.core
+
+    @property
+    def dense(self) -> Chains | None:
+        """The engine, where crossover has nothing to do and populations are resampled instead."""
+        return self.engine if isinstance(self.engine, Chains) and self.engine.matrix is not None else None
+
+    def values(self, rows: Spins, values: NDArray[np.float64]) -> None:
+        """values (r,) of states rows (r, n)."""
+        s = self.system
+        values_of(s.indptr, s.indices, s.weights, s.fields, rows, values)
+
+
+@dataclass(slots=True, kw_only=True)
+class State:
+    """I islands of R lineages of n spins, in the kernels' order.
+
+    work (I, R n) int8, local: what is being annealed, in the engine's layout; parents (I, R, n) int8, values (I, R): the lineages; best (I, n),
+    best_values (I,); champions (I, CHAMPIONS, n) int8. Of each island, (I,): step, the rounds so far; sweep of length in this round;
+    swept, sweeps before it; effort, the sweeps of an anneal, as the champions have taught; found, the champions so far; fresh, whether the
+    lineages are still unannealed. hot (I, R): where this round began; learnt (I, 2, BINS): what beginning there has gained, and how often.
+    cold: where anneals end; counts (I, 4) int64: flips, synaptic events, crossings, components; concluded: whether the islands' best are merged.
+    """
+
+    work: NDArray[np.int8]
+    local: NDArray[Any]
+    parents: NDArray[np.int8]
+    values: NDArray[np.float64]
+    best: NDArray[np.int8]
+    best_values: NDArray[np.float64]
+    champions: NDArray[np.int8]
+    step: NDArray[np.int64]
+    sweep: NDArray[np.int64]
+    length: NDArray[np.int64]
+    swept: NDArray[np.int64]
+    effort: NDArray[np.float64]
+    hot: NDArray[np.float64]
+    learnt: NDArray[np.float64]
+    found: NDArray[np.int64]
+    fresh: NDArray[np.bool_]
+    counts: NDArray[np.int64]
+    cold: float
+    hottest: float
+    key: int
+    sweeps: int
+    concluded: bool
+
+    @classmethod
+    def empty(cls, plan: Plan, islands: int, *, hot: float, cold: float, key: int, sweeps: int) -> State:
+        """Nothing begun."""
+        reads, n = plan.engine.reads, plan.system.n
+        return cls(
+            work=np.zeros((islands, reads * n), np.int8),
+            local=np.zeros((islands, reads, plan.engine.width), plan.engine.kind),
+            parents=np.zeros((islands, reads, n), np.int8),
+            values=np.zeros((islands, reads)),
+            best=np.zeros((islands, n), np.int8),
+            best_values=np.full(islands, -np.inf),
+            champions=np.zeros((islands, CHAMPIONS, n), np.int8),
+            step=np.zeros(islands, np.int64),
+            sweep=np.zeros(islands, np.int64),
+            length=np.zeros(islands, np.int64),
+            swept=np.zeros(islands, np.int64),
+            effort=np.zeros(islands),
+            hot=np.zeros((islands, reads)),
+            learnt=np.zeros((islands, 2, BINS)),
+            found=np.zeros(islands, np.int64),
+            fresh=np.zeros(islands, np.bool_),
+            counts=np.zeros((islands, 4), np.int64),
+            cold=cold,
+            hottest=hot,
+            key=key,
+            sweeps=sweeps,
+            concluded=False,
+        )
+
+    def keep(self, i: int, states: Spins, values: NDArray[np.float64]) -> None:
+        """The best of states (r, n), values (r,), if it is the best of island i so far."""
+        r = int(np.argmax(values))
+        if values[r] > self.best_values[i]:
+            self.best_values[i] = values[r]
+            self.best[i] = states[r]
+
+    def draw_starts(self, i: int) -> None:
+        """Random states for the lineages of island i."""
+        reads = self.parents.shape[1]
+        generation = int(self.found[i]) * self.parents.shape[0] + i
+        for r in range(reads):
+            random_spins(np.uint64(self.key), (generation * reads + r) % 2**32, self.parents[i, r])
+
+    def exhausted(self, i: int) -> bool:
+        """Whether island i has used up its budget of sweeps."""
+        return self.sweeps > 0 and int(self.swept[i] + self.sweep[i]) >= self.sweeps
