@@ -7,6 +7,9 @@
     when the lineages have become equally good, the best state becomes a champion and the island starts anew with anneals half as long again: from
     random states in one block, or, with every eighth champion, from the champions, a block each, which are merged pairwise as they settle
 
+On a dense graph every difference is one component, and an island is one population annealed from random states instead, resampled 40 times on its
+way down (`kernels.resample`); each next descent is 2 % longer.
+
 On a large sparse graph an anneal changes hundreds of components, and each is judged by itself; crossing with the own parent costs a population
 no diversity. Sources: `kernels.crossover` and `kernels.lanes`; the cooling is a Fowler-Nordheim timer's (`fndam.timer`).
 """
