@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..result import Spins
-from .dense import Matrix, matrix_of
 from .kernels.lanes import OFFSETS, lane_sweeps, lane_thresholds
 from .kernels.sweep import TABLE, anneal
 from .kernels.vector import LANES
+from .matrix import Matrix, matrix_of
 from .system import SpinSystem
 from .temperature import COLDEST
 
