@@ -13,8 +13,8 @@ from scipy.stats import chisquare
 from fnanneal import load, solve
 from fnanneal.problems.couplings import Couplings
 from fnanneal.problems.models import Ising
-from fnanneal.solvers import dense
-from fnanneal.solvers.populations.dense import Bits, Matrix, Rows, matrix_of
+from fnanneal.solvers.populations import matrix as forms
+from fnanneal.solvers.populations.matrix import Bits, Matrix, Rows, matrix_of
 from fnanneal.solvers.populations.engines import Chains
 from fnanneal.solvers.kernels.jit import kernel
 from fnanneal.solvers.kernels.noise import SPAN, exponential_noise
@@ -262,7 +262,7 @@ def test_the_form_is_chosen_by_the_instance(monkeypatch: pytest.MonkeyPatch) -> 
     assert matrix_of(dense_system(1, 200, PM1, 0.03, 0)) is None
     nothing = matrix_of(dense_system(1, 1, [1], 1.0, 2))
     assert nothing is not None or dense_system(1, 1, [1], 1.0, 2).indices.size == 0
-    monkeypatch.setattr(dense, "DENSE_BYTES", 5000)
+    monkeypatch.setattr(forms, "DENSE_BYTES", 5000)
     assert isinstance(matrix_of(dense_system(1, 50, PM1, 1.0, 0)), Bits)
     assert isinstance(matrix_of(dense_system(1, 50, MANY, 1.0, 0)), Rows)
     assert matrix_of(dense_system(1, 50, [-1000, 1, 3], 1.0, 0)) is None

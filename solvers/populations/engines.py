@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...result import Spins
-from .dense import Matrix, matrix_of
+from .matrix import Matrix, matrix_of
 from ..kernels.lanes import OFFSETS, lane_sweeps
 from ..kernels.sweep import TABLE, anneal
 from ..kernels.vector import LANES
