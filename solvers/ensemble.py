@@ -112,7 +112,7 @@ class Ensemble:
             hot, cold = descents.HOT * hot, descents.COLD * cold
         sweeps = 0 if open_ended else self.num_sweeps or DEFAULT_SWEEPS
         state = State.empty(plan, islands, hot=hot, cold=cold, key=key, sweeps=sweeps)
-        state.effort[:] = lineages.EFFORT
+        state.effort[:] = lineages.FIRST_SWEEPS
         for i in range(islands):
             if initial is not None:
                 given = plan.reduction.inwards(initial)

@@ -59,7 +59,7 @@ def _scramble(x):
 
 
 @helper
-def _thresholds(temperatures, table, power, ratio):
+def fill_thresholds(temperatures, table, power, ratio):
     """c_k of each lane's temperature (LANES,) into table[LANES (k - 1) + lane], and how many k have one above 0: at most table.size / LANES."""
     for lane in range(LANES):
         ratio[lane] = exp_negative(-1 / temperatures[lane]) if temperatures[lane] > 0 else 0.0
@@ -94,7 +94,7 @@ def lane_sweeps(indptr, middle, indices, fields, bounds, spins, temperatures, ta
     power, ratio = np.empty(LANES), np.empty(LANES)
     flips = 0
     for t in range(temperatures.shape[0]):
-        length = _thresholds(temperatures[t], table, power, ratio)
+        length = fill_thresholds(temperatures[t], table, power, ratio)
         for begin in range(0, n, TILE):
             philox_blocks(
                 key, np.uint64(begin), np.uint64(first + t), np.uint64(group), np.uint64(LANES_SWEEP), TILE, words

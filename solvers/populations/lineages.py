@@ -27,8 +27,9 @@ from .reduction import Contraction, Reduction
 
 SHARE = 0.9
 MERGED = 0.9
-EFFORT, LEAST, LONGEST = 800, 200, 6400
-FIRST = 1.25
+LEAST, AVERAGE, LONGEST = 200, 1600, 6400
+FEW = 16
+FIRST, FIRST_SWEEPS = 1.25, 500
 QUICKER, SLOWER = 0.7, 1.5
 # Where an anneal begins, as a share of the way from cold to hot; what was learnt fades over so many sweeps.
 EDGES = np.array([0.01, 0.05, 0.1, 0.15, 0.2, 0.3, 0.45, 0.65, 0.9, 1.2])
@@ -54,7 +55,7 @@ def begin(plan: Plan, state: State, i: int) -> None:
     if fresh:
         state.hot[i] = state.hottest
     else:
-        draws = np.random.Philox(key=[state.key, CROSS], counter=[int(state.step[i]), i, 0, 0])
+        draws = np.random.Philox(key=[state.key, CROSS], counter=[0, int(state.step[i]), i, 0])
         u = np.random.Generator(draws).random((2, plan.engine.reads))
         gains, times = state.learnt[i]
         known = times > 1e-3
@@ -65,7 +66,7 @@ def begin(plan: Plan, state: State, i: int) -> None:
         k = np.minimum(np.searchsorted(np.cumsum(p), u[0], side="right"), BINS - 1)
         share = EDGES[k] + (EDGES[k + 1] - EDGES[k]) * u[1]
         state.hot[i] = state.cold + share * (state.hottest - state.cold)
-    state.length[i] = int((FIRST if fresh else 1) * state.effort[i]) + GREEDY_SWEEPS
+    state.length[i] = int(FIRST * state.effort[i] if fresh and state.found[i] else state.effort[i]) + GREEDY_SWEEPS
     state.sweep[i] = 0
     plan.engine.load(state.parents[i], state.work[i], state.local[i])
 
@@ -73,8 +74,11 @@ def begin(plan: Plan, state: State, i: int) -> None:
 def timers(hot: NDArray[np.float64], cold: float, kappa: float, annealed: int, first: int, last: int) -> NDArray[np.float64]:
     """T of sweeps first to last - 1 of a round, in units of the gain, rounded to 24 bits; 0 after `annealed`: (last - first, R)."""
     k = np.arange(first, last)
-    at = np.minimum(k / max(annealed - 1, 1), 1.0)
-    t = np.stack([FNTimer.between(max(h, 1.0001 * cold), cold, kappa).voltage(at) for h in hot.tolist()], axis=1)
+    unit = FNTimer.between(2.0, 1.0, kappa)
+    # Timers of one kappa differ in scale alone: 1/T goes the same way from 1/hot to 1/cold.
+    way = 2 / unit.voltage(np.minimum(k / max(annealed - 1, 1), 1.0)) - 1
+    start = 1 / np.maximum(hot, 1.0001 * cold)
+    t = 1 / (start + (1 / cold - start) * way[:, None])
     digits, exponents = np.frexp(t)
     return np.where(k[:, None] < annealed, np.ldexp(np.rint(digits * 2**24), exponents - 24), 0.0)
 
@@ -95,7 +99,10 @@ def finish(plan: Plan, state: State, i: int, kappa: float) -> None:
     else:
         share = 0.0 if state.fresh[i] else SHARE
         cross(plan, rows, state.parents[i], state.values[i], share, gains, state.key, i, int(state.step[i]), state.counts[i, 2:])
-    if not state.fresh[i]:
+    if state.fresh[i]:
+        if state.found[i] == 0:
+            state.effort[i] = _first_effort(plan, state.parents[i])
+    else:
         _learn(state, i, gains)
     state.step[i] += 1
     state.swept[i] += state.sweep[i]
@@ -127,6 +134,12 @@ def _learn(state: State, i: int, gains: NDArray[np.float64]) -> None:
     state.learnt[i] *= np.exp(-(float(state.length[i]) + CROSSING) / MEMORY)
     np.add.at(state.learnt[i, 0], k, gains)
     np.add.at(state.learnt[i, 1], k, 1.0)
+
+
+def _first_effort(plan: Plan, annealed: Spins) -> float:
+    """The length of anneals to begin with: the more parts two annealed states have, the more is done by recombining them."""
+    parts = [Contraction.of(plan.system, annealed[r : r + 2]).system.n for r in range(0, 8, 2)]
+    return float(np.clip(AVERAGE * FEW / np.median(parts), LEAST, AVERAGE))
 
 
 def _champion(plan: Plan, state: State, i: int, kappa: float) -> None:
@@ -171,7 +184,7 @@ def merge(plan: Plan, state: State, states: Spins, island: int, kappa: float) ->
     # Counters of their own: beyond the islands', whose rounds count up from 0.
     group, step = state.parents.shape[0] + island, int(state.step[island]) * MERGE_ROUNDS
     for k in range(rounds):
-        draws = np.random.Philox(key=[state.key, CROSS], counter=[step + k, group, 0, 0])
+        draws = np.random.Philox(key=[state.key, CROSS], counter=[0, step + k, group, 0])
         share = MERGE_HOTTEST * np.random.Generator(draws).random(reads)
         t = timers(state.cold + share * (state.hottest - state.cold), state.cold, kappa, MERGE_SWEEPS, 0, length)
         engine.load(parents, work, local)
