@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 import fnanneal
 from fnanneal.problems.couplings import Couplings
-from fnanneal.solvers.populations.engines import Chains, Lanes, lanes_fit
 from fnanneal.solvers.ensemble import SPAN
 from fnanneal.solvers.kernels.start import random_spins
+from fnanneal.solvers.populations.engines import Chains, Lanes, lanes_fit
 from fnanneal.solvers.system import spin_system
 from fnanneal.solvers.temperature import GREEDY, temperature_range
 

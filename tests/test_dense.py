@@ -13,13 +13,13 @@ from scipy.stats import chisquare
 from fnanneal import load, solve
 from fnanneal.problems.couplings import Couplings
 from fnanneal.problems.models import Ising
-from fnanneal.solvers.populations import matrix as forms
-from fnanneal.solvers.populations.matrix import Bits, Matrix, Rows, matrix_of
-from fnanneal.solvers.populations.engines import Chains
 from fnanneal.solvers.kernels.jit import kernel
 from fnanneal.solvers.kernels.noise import SPAN, exponential_noise
 from fnanneal.solvers.kernels.philox import CHAIN
 from fnanneal.solvers.kernels.resample import resample
+from fnanneal.solvers.populations import matrix as forms
+from fnanneal.solvers.populations.engines import Chains
+from fnanneal.solvers.populations.matrix import Bits, Matrix, Rows, matrix_of
 from fnanneal.solvers.system import SpinSystem, spin_system
 
 from . import oracles as oracle

@@ -35,7 +35,11 @@ def system_of(pairs: oracle.Pairs, h: list[Any]) -> SpinSystem:
 def sparse_problems(draw: st.DrawFn) -> tuple[oracle.Pairs, list[Any]]:
     """Few edges on few vertices: paths, trees, cycles, parallel chains."""
     n = draw(st.integers(1, 7))
-    weight = st.one_of(st.integers(-3, 3).filter(bool)) if draw(st.booleans()) else st.floats(-2, 2).filter(lambda w: abs(w) > 1e-3)
+    weight = (
+        st.one_of(st.integers(-3, 3).filter(bool))
+        if draw(st.booleans())
+        else st.floats(-2, 2).filter(lambda w: abs(w) > 1e-3)
+    )
     places = [(i, j) for i in range(n) for j in range(i)]
     chosen = draw(st.lists(st.sampled_from(places), max_size=n + 3, unique=True)) if places else []
     pairs = [(i, j, draw(weight)) for i, j in chosen]
@@ -115,7 +119,9 @@ def test_a_contraction_keeps_what_all_states_agree_on(weights: str, fields: bool
     graph.add_nodes_from(range(n))
     graph.add_edges_from((i, j) for i, j, _ in pairs if len({int(x) for x in states[:, i] * states[:, j]}) == 1)
     parts = [sorted(part) for part in nx.connected_components(graph)]
-    assert sorted(np.flatnonzero(contraction.labels == c).tolist() for c in range(contraction.system.n)) == sorted(parts)
+    assert sorted(np.flatnonzero(contraction.labels == c).tolist() for c in range(contraction.system.n)) == sorted(
+        parts
+    )
     small = contraction.inwards(states)
     assert np.array_equal(contraction.outwards(small), states)
     free = rng.choice(np.array([-1, 1], np.int8), (20, contraction.system.n))

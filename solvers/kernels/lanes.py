@@ -79,7 +79,9 @@ def fill_thresholds(temperatures, table, power, ratio):
 
 
 @kernel
-def lane_sweeps(indptr, middle, indices, fields, bounds, spins, temperatures, table, offsets, counts, key, group, first):
+def lane_sweeps(
+    indptr, middle, indices, fields, bounds, spins, temperatures, table, offsets, counts, key, group, first
+):
     """Sweeps first, first + 1, ... of one group, one for each row of temperatures.
 
     indptr (n+1,) int64, indices (e,) uint32: neighbours times LANES, the +1 edges of spin i before middle[i] (n,) int64, then the -1 edges.
@@ -140,4 +142,3 @@ def lane_sweeps(indptr, middle, indices, fields, bounds, spins, temperatures, ta
                     flips += count_changes(before, after)
                     store8(spins, at, after)
     counts[0] += flips
-

@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...result import Spins
-from .matrix import Matrix, matrix_of
 from ..kernels.lanes import OFFSETS, lane_sweeps
 from ..kernels.sweep import TABLE, anneal
 from ..kernels.vector import LANES
 from ..system import SpinSystem
 from ..temperature import COLDEST
+from .matrix import Matrix, matrix_of
 
 MAX_DEGREE = 100
 MAX_EXPANSION = 4
@@ -59,11 +59,7 @@ class Engine(Protocol):
 def lanes_fit(system: SpinSystem) -> bool:
     """Whether the lanes take this problem, and pay: integers, sums within 16 bits, few edges a spin, few of them multiple."""
     edges = float(np.abs(system.weights).sum()) if system.integral else np.inf
-    return (
-        rows_fit(system)
-        and edges <= MAX_DEGREE * system.n
-        and edges <= MAX_EXPANSION * max(system.weights.size, 1)
-    )
+    return rows_fit(system) and edges <= MAX_DEGREE * system.n and edges <= MAX_EXPANSION * max(system.weights.size, 1)
 
 
 def rows_fit(system: SpinSystem) -> bool:

@@ -71,7 +71,9 @@ def begin(plan: Plan, state: State, i: int) -> None:
     plan.engine.load(state.parents[i], state.work[i], state.local[i])
 
 
-def timers(hot: NDArray[np.float64], cold: float, kappa: float, annealed: int, first: int, last: int) -> NDArray[np.float64]:
+def timers(
+    hot: NDArray[np.float64], cold: float, kappa: float, annealed: int, first: int, last: int
+) -> NDArray[np.float64]:
     """T of sweeps first to last - 1 of a round, in units of the gain, rounded to 24 bits; 0 after `annealed`: (last - first, R)."""
     k = np.arange(first, last)
     unit = FNTimer.between(2.0, 1.0, kappa)
@@ -98,7 +100,8 @@ def finish(plan: Plan, state: State, i: int, kappa: float) -> None:
         _select(plan.engine, state, i, rows)
     else:
         share = 0.0 if state.fresh[i] else SHARE
-        cross(plan, rows, state.parents[i], state.values[i], share, gains, state.key, i, int(state.step[i]), state.counts[i, 2:])
+        parents, values, counts = state.parents[i], state.values[i], state.counts[i, 2:]
+        cross(plan, rows, parents, values, share, gains, state.key, i, int(state.step[i]), counts)
     if state.fresh[i]:
         if state.found[i] == 0:
             state.effort[i] = _first_effort(plan, state.parents[i])
