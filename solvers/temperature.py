@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,8 +14,8 @@ GREEDY = 16
 COLDEST = 1e-30
 HOT, COLD = 0.5, 0.25
 FEWEST, MOST, PLENTY = 4, 16, 200_000
-SATURATED, REACH, DISTINCT, MOBILE = 0.75, 3.0, 128, 2
-STEPS = 64
+SATURATED, REACH, ACCIDENT, MOBILE = 0.75, 3.0, 3.5, 2
+STEPS, TINY = 64, 1e-300
 SOFT_HOT, SOFT_COLD = 0.55, 0.14
 _ROOTS = (1.0, 0.8408964152537145, 0.7071067811865476, 0.5946035575013605)
 
@@ -53,9 +55,9 @@ def soft_temperature(losses: NDArray[np.float64], hot: float) -> float | None:
 
     The slope of losses of one scale is at least 1, and above hot/2 or so in every Gset graph; at `SATURATED` or less, what can be flipped is
     flipped all the time, and more heat only breaks penalties. Spins that are soft in every optimum, as those on weak edges are, say nothing of the
-    others: in the union of the optima `MOBILE` times as many spins must be soft (loss up to `REACH` T) as in one of them, and `DISTINCT`
-    of them at least, lest a few small losses look like a kind of their own. In the independent sets of
-    a dense graph, one vertex in a hundred is chosen and soft, another one in each optimum, while to add any other costs a multiple of the penalty.
+    others: in the union of the optima `MOBILE` times as many spins must be soft (loss up to `REACH` T) as in one of them. And of d such spins
+    the slope, 1 at least, is estimated with a standard deviation of about 0.9/sqrt(d): four of these, somewhere above, are no accident. In the
+    independent sets of a dense graph, one vertex in a hundred is chosen and soft, another one in each optimum, while to add any other costs a multiple of the penalty.
 
     Parameters
     ----------
@@ -63,13 +65,17 @@ def soft_temperature(losses: NDArray[np.float64], hot: float) -> float | None:
         (k, n), of k optima.
     """
     found, counts = np.unique(losses[losses > 0], return_counts=True)
+    begun = None
     for k in range(STEPS - 1, 0, -1):
         t = float(np.ldexp(hot * _ROOTS[k % 4], -(k // 4)))
         active = counts * np.exp(-found / t)
-        if float((found * active).sum()) > SATURATED * t * float(active.sum()):
+        slope = float((found * active).sum()) / (t * max(float(active.sum()), TINY))
+        if slope > SATURATED:
+            begun = None
             continue
+        begun = t if begun is None else begun
         soft = (losses > 0) & (losses <= REACH * t)
-        distinct = int(soft.any(axis=0).sum())
-        if distinct >= max(DISTINCT, MOBILE * float(soft.sum()) / losses.shape[0]):
-            return t
+        distinct = max(int(soft.any(axis=0).sum()), 1)
+        if distinct * losses.shape[0] >= MOBILE * soft.sum() and slope <= 1 - ACCIDENT / math.sqrt(distinct):
+            return begun
     return None
