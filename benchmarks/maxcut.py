@@ -172,7 +172,7 @@ def cells(suite: Suite, store: Store) -> Iterator[Cell]:
     """The runs of a suite."""
     for name in suite.graphs if suite.kind != "mis" else ():
         for seed in range(1, suite.seeds + 1):
-            about = {"graph": name, "seconds": suite.seconds, "seed": seed, "threads": suite.threads}
+            about: dict[str, Any] = {"graph": name, "seconds": suite.seconds, "seed": seed, "threads": suite.threads}
             if suite.kind == "spin":
                 for shape in SHAPES:
                     yield Cell(kind="spin", solver="kernel", settings=shape, run=spin_test, **about)

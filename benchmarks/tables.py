@@ -130,10 +130,7 @@ def mis_table(rows: Sequence[Row], below: int, at_least: int, better: int) -> st
     body = []
     for (n, density), mine in sorted(groups.items()):
         rise = [r["cut"] - r["neurosa"] for r in mine]
-        counts = [
-            sum(r["cut"] < r["tabu"] for r in mine),
-            *(sum(f(d) for d in rise) for f in (lambda d: d < 0, lambda d: d > 0)),
-        ]
+        counts = (sum(r["cut"] < r["tabu"] for r in mine), sum(d < 0 for d in rise), sum(d > 0 for d in rise))
         body.append((n, density, *counts, ", ".join(f"{d:+d}" if d else "0" for d in rise)))
     totals = [sum(int(row[k]) for row in body) for k in (2, 3, 4)]
     feasible = sum(bool(r["feasible"]) for r in rows)

@@ -76,7 +76,7 @@ class SimulatedAnnealing:
     beta_range
         (hot, cold) inverse temperatures, in units of 1/energy of the Ising form. Default: from the positive losses -gain of the spins at
         one greedy local optimum, T_hot = half their mean and T_cold = the smaller of T_hot/10 and a quarter of their 10 % quantile
-        (T in units of the gain, which is half an energy).
+        (T in units of the gain, which is half an energy); where there are penalties, from the losses below them (`temperature`).
     schedule
         "geometric", "linear" (in T), or "fn": the Fowler-Nordheim timer.
     kappa

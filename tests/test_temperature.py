@@ -24,10 +24,10 @@ def scattered(k: int, n: int, soft: int, penalty: float) -> NDArray[np.float64]:
 
 @pytest.mark.parametrize("penalty", [15.0, 100.0, 1e4])
 def test_losses_far_below_the_penalties_set_the_temperature(penalty: float) -> None:
-    # One kind of loss, 1, has slope 1/T: 0.7 at T = 1.43, and the grid's next temperature is at most 2**0.25 times that.
+    # One kind of loss, 1, has slope 1/T: 0.75 at T = 4/3, and the grid's next temperature is at most 2**0.25 times that.
     t = soft_temperature(scattered(16, 1000, 20, penalty), penalty / 2)
     assert t is not None
-    assert 1 / 0.7 <= t < 1 / 0.7 * 2**0.25 * 1.01
+    assert 4 / 3 <= t < 4 / 3 * 2**0.25 * 1.01
 
 
 def test_spins_that_are_soft_in_every_optimum_do_not() -> None:
@@ -58,15 +58,15 @@ def test_max_cut_graphs_have_no_penalties(graph: str) -> None:
     assert cold <= hot / SPAN
 
 
-@pytest.mark.parametrize(("n", "density"), [(250, 0.25), (1000, 0.05)])
+@pytest.mark.parametrize(("n", "density"), [(250, 0.25), (1000, 0.05), (2500, 0.25)])
 def test_independent_sets_are_annealed_at_the_scale_of_a_vertex(n: int, density: float) -> None:
     solver = Ensemble()
     plan = solver.prepare(neurobench_mis(n, density, 0).qubo)
     optima = solver._optima(plan)
     hot, cold = (2 * plan.system.unit * t for t in temperature_range(plan.system, optima, SPAN))
     # To leave a vertex out costs 1, to break an edge 7: neurosa's published schedule ends at 0.25.
-    assert 0.7 < hot < 1.1
-    assert 0.15 < cold < 0.3
+    assert 0.7 < hot < 1.0
+    assert 0.15 < cold < 0.25
 
 
 def test_no_losses_at_all() -> None:
