@@ -112,7 +112,7 @@ class Ensemble:
             hot, cold = descents.HOT * hot, descents.COLD * cold
         sweeps = 0 if open_ended else self.num_sweeps or DEFAULT_SWEEPS
         state = State.empty(plan, islands, hot=hot, cold=cold, key=key, sweeps=sweeps)
-        state.effort[:] = lineages.FIRST_SWEEPS
+        state.effort[:] = lineages.PROBE
         for i in range(islands):
             if initial is not None:
                 given = plan.reduction.inwards(initial)
@@ -198,7 +198,7 @@ class Ensemble:
     def report(self, system: Plan, state: State) -> Report:
         plan, swept = system, state.swept + state.sweep
         finished = state.sweeps > 0 and bool((swept >= state.sweeps).all())
-        tests = int(swept.sum()) * plan.engine.reads * plan.system.n
+        tests = int(swept.sum()) * plan.engine.reads * plan.system.n + int(state.counts[:, 4].sum())
         last = int(state.sweep[0])
         return Report(
             values=state.best_values.copy(),

@@ -29,7 +29,9 @@ SHARE = 0.9
 MERGED = 0.9
 LEAST, AVERAGE, LONGEST = 200, 1600, 6400
 FEW = 16
-FIRST, FIRST_SWEEPS = 1.25, 500
+FIRST = 1.25
+# The very first round is short, and tells how long anneals should be.
+PROBE = 30
 QUICKER, SLOWER = 0.7, 1.5
 # Where an anneal begins, as a share of the way from cold to hot; what was learnt fades over so many sweeps.
 EDGES = np.array([0.01, 0.05, 0.1, 0.15, 0.2, 0.3, 0.45, 0.65, 0.9, 1.2])
@@ -66,7 +68,7 @@ def begin(plan: Plan, state: State, i: int) -> None:
         k = np.minimum(np.searchsorted(np.cumsum(p), u[0], side="right"), BINS - 1)
         share = EDGES[k] + (EDGES[k + 1] - EDGES[k]) * u[1]
         state.hot[i] = state.cold + share * (state.hottest - state.cold)
-    state.length[i] = int(FIRST * state.effort[i] if fresh and state.found[i] else state.effort[i]) + GREEDY_SWEEPS
+    state.length[i] = int((FIRST if fresh else 1) * state.effort[i]) + GREEDY_SWEEPS
     state.sweep[i] = 0
     plan.engine.load(state.parents[i], state.work[i], state.local[i])
 
@@ -94,25 +96,25 @@ def finish(plan: Plan, state: State, i: int, kappa: float) -> None:
     """The end of a round, and the next one's beginning."""
     rows = np.empty_like(state.parents[i])
     plan.engine.unload(state.work[i], rows)
-    crossings, components = state.counts[i, 2:].tolist()
+    crossings, components = state.counts[i, 2:4].tolist()
     gains = np.zeros(plan.engine.reads)
     if isinstance(plan.engine, Chains) and crossings >= ENOUGH and components < MERGING * crossings:
         _select(plan.engine, state, i, rows)
     else:
         share = 0.0 if state.fresh[i] else SHARE
-        parents, values, counts = state.parents[i], state.values[i], state.counts[i, 2:]
+        parents, values, counts = state.parents[i], state.values[i], state.counts[i, 2:4]
         cross(plan, rows, parents, values, share, gains, state.key, i, int(state.step[i]), counts)
-    if state.fresh[i]:
-        if state.found[i] == 0:
-            state.effort[i] = _first_effort(plan, state.parents[i])
-    else:
+    probed = bool(state.effort[i] == PROBE)
+    if probed:
+        state.effort[i] = _first_effort(plan, state.parents[i])
+    elif not state.fresh[i]:
         _learn(state, i, gains)
     state.step[i] += 1
     state.swept[i] += state.sweep[i]
     state.sweep[i] = 0
-    state.fresh[i] = False
+    state.fresh[i] &= probed
     state.keep(i, state.parents[i], state.values[i])
-    if not state.exhausted(i) and np.mean(state.values[i] >= state.values[i].max()) >= MERGED:
+    if not probed and not state.exhausted(i) and np.mean(state.values[i] >= state.values[i].max()) >= MERGED:
         _champion(plan, state, i, kappa)
         restart(plan, state, i)
     else:
@@ -193,7 +195,8 @@ def merge(plan: Plan, state: State, states: Spins, island: int, kappa: float) ->
         engine.load(parents, work, local)
         engine.sweeps(work, local, t, state.counts[island], state.key, group, (step + k) * length % 2**32)
         engine.unload(work, rows)
-        cross(part, rows, parents, values, SHARE, gains, state.key, group, step + k, state.counts[island, 2:])
+        cross(part, rows, parents, values, SHARE, gains, state.key, group, step + k, state.counts[island, 2:4])
+        state.counts[island, 4] += length * work.size
         if np.mean(values >= values.max()) >= MERGED:
             break
     merged = contraction.outwards(parents[int(np.argmax(values))])
