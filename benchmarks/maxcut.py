@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import mis
-from peers import PEERS, Missing, Peer
+from peers import PEERS, Missing, Peer, Unfit
 from speed import SHAPES, million, spin_test
 from store import Row, Store, key_of
 from tables import (
@@ -236,6 +236,9 @@ def fill(suite: Suite, store: Store) -> None:
         except Missing as e:
             missing.add(cell.solver)
             print(f"{cell.solver} is left out: {e}", flush=True)
+            continue
+        except Unfit as e:
+            print(f"{cell.graph} {cell.solver} {cell.settings} is left out: {e}", flush=True)
             continue
         store.add({**row, **surroundings(), "load": round(load, 2), "date": date})
         shown = {k: row[k] for k in ("cut", "best_known", "to_best_s", "ns", "total_s") if row.get(k) is not None}

@@ -25,11 +25,16 @@ import fnanneal
 Spins = NDArray[np.int8]
 Run = Callable[[fnanneal.MaxCut, float, int], Spins]
 TRIAL_SWEEPS = 100
+DENSE_N = 10_000
 HEURISTICS = ("BURER2002", "PALUBECKIS2006", "PALUBECKIS2004bMST2", "LU2010", "DUARTE2005")
 
 
 class Missing(Exception):
     """A peer that is not installed; the message says what to install."""
+
+
+class Unfit(Exception):
+    """A problem that a peer is not run on; the message says why."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,6 +152,8 @@ def bifurcation(mode: str) -> Run:
             import torch
         except ImportError as e:
             raise Missing('pip install "fnanneal[sb]"') from e
+        if problem.n > DENSE_N:
+            raise Unfit(f"its matrix is dense, and above {DENSE_N} vertices it takes minutes to prepare")
         torch.set_num_threads(1)
         torch.manual_seed(seed)
         c = problem.couplings
