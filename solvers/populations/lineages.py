@@ -98,12 +98,14 @@ def finish(plan: Plan, state: State, i: int, kappa: float) -> None:
     plan.engine.unload(state.work[i], rows)
     crossings, components = state.counts[i, 2:4].tolist()
     gains = np.zeros(plan.engine.reads)
-    if isinstance(plan.engine, Chains) and crossings >= ENOUGH and components < MERGING * crossings:
+    if state.fresh[i]:
+        state.parents[i] = rows
+        plan.values(state.parents[i], state.values[i])
+    elif isinstance(plan.engine, Chains) and crossings >= ENOUGH and components < MERGING * crossings:
         _select(plan.engine, state, i, rows)
     else:
-        share = 0.0 if state.fresh[i] else SHARE
         parents, values, counts = state.parents[i], state.values[i], state.counts[i, 2:4]
-        cross(plan, rows, parents, values, share, gains, state.key, i, int(state.step[i]), counts)
+        cross(plan, rows, parents, values, SHARE, gains, state.key, i, int(state.step[i]), counts)
     probed = bool(state.effort[i] == PROBE)
     if probed:
         state.effort[i] = _first_effort(plan, state.parents[i])
