@@ -178,7 +178,7 @@ def assembled(
     sums = np.concatenate([[0.0], np.cumsum(np.abs(weights.astype(np.float64)))])
     largest = float((sums[indptr[1:]] - sums[indptr[:-1]] + np.abs(fields)).max())
     kind: type[np.int32 | np.float64] = np.float64
-    if weights.dtype == np.int64:
+    if fields.dtype == np.int64:
         if largest < _INT32_GAIN:
             kind = np.int32
         elif largest >= 2**53:

@@ -57,7 +57,7 @@ def begin(plan: Plan, state: State, i: int) -> None:
     if fresh:
         state.hot[i] = state.hottest
     else:
-        draws = np.random.Philox(key=[state.key, CROSS], counter=[0, int(state.step[i]), i, 0])
+        draws = np.random.Philox(key=np.array([state.key, CROSS], np.uint64), counter=[0, int(state.step[i]), i, 0])
         u = np.random.Generator(draws).random((2, plan.engine.reads))
         gains, times = state.learnt[i]
         known = times > 1e-3
@@ -191,7 +191,7 @@ def merge(plan: Plan, state: State, states: Spins, island: int, kappa: float) ->
     # Counters of their own: beyond the islands', whose rounds count up from 0.
     group, step = state.parents.shape[0] + island, int(state.step[island]) * MERGE_ROUNDS
     for k in range(rounds):
-        draws = np.random.Philox(key=[state.key, CROSS], counter=[0, step + k, group, 0])
+        draws = np.random.Philox(key=np.array([state.key, CROSS], np.uint64), counter=[0, step + k, group, 0])
         share = MERGE_HOTTEST * np.random.Generator(draws).random(reads)
         t = timers(state.cold + share * (state.hottest - state.cold), state.cold, kappa, MERGE_SWEEPS, 0, length)
         engine.load(parents, work, local)
