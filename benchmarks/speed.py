@@ -51,8 +51,9 @@ def spin_test(cell: Cell) -> Row:
         for r in range(engine.reads):
             random_spins(np.uint64(key), r, rows[r])
         engine.load(rows, work, local)
+        each = np.repeat(temperatures[:, None], engine.reads, axis=1)
         cpu, wall = time.thread_time(), time.perf_counter()
-        engine.sweeps(work, local, temperatures, counts, key, 0, 0)
+        engine.sweeps(work, local, each, counts, key, 0, 0)
         cpu, wall = time.thread_time() - cpu, time.perf_counter() - wall
         engine.unload(work, rows)
         return cpu, wall
