@@ -19,7 +19,7 @@ import fnanneal
 from fnanneal.problems.couplings import Couplings
 from fnanneal.solvers.ensemble import SPAN
 from fnanneal.solvers.kernels.start import random_spins
-from fnanneal.solvers.populations.engines import Chains, Lanes, lanes_fit
+from fnanneal.solvers.populations.engines import Chains, Lanes, aligned, lanes_fit
 from fnanneal.solvers.system import spin_system
 from fnanneal.solvers.temperature import GREEDY, temperature_range
 
@@ -42,7 +42,7 @@ def spin_test(cell: Cell) -> Row:
     engine = Lanes.of(system) if lanes_fit(system) else Chains.of(system)
     rows = np.empty((engine.reads, system.n), np.int8)
     work, local, counts = (
-        np.empty(rows.size, np.int8),
+        aligned((rows.size,), np.int8),
         np.zeros((engine.reads, engine.width), engine.kind),
         np.zeros(2, np.int64),
     )

@@ -22,7 +22,7 @@ from .kernels.crossover import clusters
 from .kernels.resample import resample
 from .kernels.start import random_spins
 from .populations import descents, lineages
-from .populations.engines import Chains, Lanes, lanes_fit
+from .populations.engines import Chains, Lanes, aligned, lanes_fit
 from .populations.population import CHAMPIONS, Plan, State
 from .populations.reduction import MAX_STATES, Reduction
 from .registry import solver
@@ -141,7 +141,11 @@ class Ensemble:
         return rows[: optima_wanted(n)]
 
     def load_state(self, arrays: Mapping[str, Any]) -> State:
-        return State(**arrays)
+        state = State(**arrays)
+        work = aligned(state.work.shape, np.int8)
+        work[:] = state.work
+        state.work = work
+        return state
 
     def advance(self, system: Plan, state: State, budget: int, run: Callable[..., Any]) -> None:
         """About `budget` spin tests of every lineage: whole sweeps, at least one, each island within its round."""

@@ -21,7 +21,7 @@ from ...fndam import FNTimer
 from ...result import Spins
 from ..kernels.crossover import step_lineages
 from ..kernels.philox import CROSS
-from .engines import Chains, Engine, Lanes, rows_fit
+from .engines import Chains, Engine, Lanes, aligned, rows_fit
 from .population import BINS, CHAMPIONS, GREEDY_SWEEPS, Plan, State
 from .reduction import Contraction, Reduction
 
@@ -184,7 +184,7 @@ def merge(plan: Plan, state: State, states: Spins, island: int, kappa: float) ->
     parents = contraction.inwards(states)[np.arange(reads) % states.shape[0]]
     values, gains = np.empty(reads), np.empty(reads)
     part.values(parents, values)
-    work, local = np.empty(parents.size, np.int8), np.zeros((reads, engine.width), engine.kind)
+    work, local = aligned((parents.size,), np.int8), np.zeros((reads, engine.width), engine.kind)
     rows = np.empty_like(parents)
     rounds = min(MERGE_ROUNDS, 1 + int(state.effort[island]) * plan.system.n // (MERGE_SWEEPS * small.n))
     length = MERGE_SWEEPS + GREEDY_SWEEPS

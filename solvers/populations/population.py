@@ -12,7 +12,7 @@ from ...result import Spins
 from ..kernels.crossover import values_of
 from ..kernels.start import random_spins
 from ..system import SpinSystem
-from .engines import Chains, Engine
+from .engines import Chains, Engine, aligned
 from .reduction import Reduction
 
 GREEDY_SWEEPS = 2
@@ -83,7 +83,7 @@ class State:
         """Nothing begun."""
         reads, n = plan.engine.reads, plan.system.n
         return cls(
-            work=np.zeros((islands, reads * n), np.int8),
+            work=aligned((islands, reads * n), np.int8),
             local=np.zeros((islands, reads, plan.engine.width), plan.engine.kind),
             parents=np.zeros((islands, reads, n), np.int8),
             values=np.zeros((islands, reads)),
