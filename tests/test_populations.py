@@ -215,3 +215,25 @@ def test_the_sweeps_of_a_budget_do_not_depend_on_how_they_are_cut() -> None:
         assert result.events.spin_tests >= 3 * 64 * 1500 * 1500
         found.append(result.spins)
     assert np.array_equal(*found)
+
+
+@pytest.mark.parametrize("sweeps", [1, 2, 3, 40, 700])
+@pytest.mark.parametrize("graph", ["gen:torus2d(16,16,'pm1',seed=2)", "gen:sk(100,seed=1)"])
+def test_a_budget_ends_cold(sweeps: int, graph: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    solver = Ensemble(num_sweeps=sweeps, num_reads=1, engine="auto" if "torus" in graph else "chains")
+    plan = solver.prepare(load(graph))
+    assert (plan.dense is None) is ("torus" in graph)
+    state = solver.init(plan, 5, open_ended=False, threads=1, initial=None)
+    seen = []
+    temperatures = Ensemble._temperatures
+
+    def watched(*arguments: Any) -> NDArray[np.float64]:
+        t = temperatures(*arguments)
+        seen.append(t)
+        return t
+
+    monkeypatch.setattr(Ensemble, "_temperatures", watched)
+    while not state.exhausted(0):
+        solver.advance(plan, state, 10**9, lambda f, k: [f(i) for i in range(k)])
+    assert sum(len(t) for t in seen) == int(state.swept[0]) == sweeps
+    assert not seen[-1][-1].any(), "the last sweep of all is greedy"

@@ -24,7 +24,7 @@ RESAMPLINGS = 40
 def begin(plan: Plan, engine: Chains, state: State, i: int) -> None:
     """A descent of island i from the states of its parents."""
     annealed = SWEEPS * GROWTH ** min(int(state.found[i]), MOST_GROWN)
-    state.length[i], state.sweep[i] = int(annealed) + GREEDY_SWEEPS, 0
+    state.length[i], state.sweep[i] = state.within_budget(i, int(annealed) + GREEDY_SWEEPS), 0
     state.hot[i] = state.hottest
     engine.load(state.parents[i], state.work[i], state.local[i])
     state.values[i] = engine.values_of(state.work[i], state.local[i])
@@ -35,7 +35,7 @@ def temperatures(state: State, i: int, first: int, last: int) -> NDArray[np.floa
     """T of sweeps first to last - 1 of this descent: (last - first, R)."""
     k = np.arange(first, last)
     annealed = int(state.length[i]) - GREEDY_SWEEPS
-    t = np.where(k < annealed, state.hottest + (state.cold - state.hottest) * k / (annealed - 1), 0.0)
+    t = np.where(k < annealed, state.hottest + (state.cold - state.hottest) * k / max(annealed - 1, 1), 0.0)
     return np.repeat(t[:, None], state.hot.shape[1], axis=1)
 
 

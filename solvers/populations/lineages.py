@@ -23,7 +23,7 @@ from ..kernels.crossover import step_lineages
 from ..kernels.philox import CROSS
 from .engines import Chains, Engine, Lanes, aligned, rows_fit
 from .population import BINS, CHAMPIONS, GREEDY_SWEEPS, Plan, State
-from .reduction import Contraction, Reduction
+from .reduction import Contraction, Reduction, parts
 
 SHARE = 0.9
 MERGED = 0.9
@@ -68,7 +68,7 @@ def begin(plan: Plan, state: State, i: int) -> None:
         k = np.minimum(np.searchsorted(np.cumsum(p), u[0], side="right"), BINS - 1)
         share = EDGES[k] + (EDGES[k + 1] - EDGES[k]) * u[1]
         state.hot[i] = state.cold + share * (state.hottest - state.cold)
-    state.length[i] = int((FIRST if fresh else 1) * state.effort[i]) + GREEDY_SWEEPS
+    state.length[i] = state.within_budget(i, int((FIRST if fresh else 1) * state.effort[i]) + GREEDY_SWEEPS)
     state.sweep[i] = 0
     plan.engine.load(state.parents[i], state.work[i], state.local[i])
 
@@ -145,8 +145,8 @@ def _learn(state: State, i: int, gains: NDArray[np.float64]) -> None:
 
 def _first_effort(plan: Plan, annealed: Spins) -> float:
     """The length of anneals to begin with: the more parts two annealed states have, the more is done by recombining them."""
-    parts = [Contraction.of(plan.system, annealed[r : r + 2]).system.n for r in range(0, 8, 2)]
-    return float(np.clip(AVERAGE * FEW / np.median(parts), LEAST, AVERAGE))
+    found = [parts(plan.system, annealed[r : r + 2])[1] for r in range(0, 8, 2)]
+    return float(np.clip(AVERAGE * FEW / np.median(found), LEAST, AVERAGE))
 
 
 def _champion(plan: Plan, state: State, i: int, kappa: float) -> None:

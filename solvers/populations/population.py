@@ -121,6 +121,10 @@ class State:
         for r in range(reads):
             random_spins(np.uint64(self.key), (generation * reads + r) % 2**32, self.parents[i, r])
 
+    def within_budget(self, i: int, length: int) -> int:
+        """A round's length, cut to what island i has left, so that the last round ends cold, too."""
+        return min(length, max(self.sweeps - int(self.swept[i]), 1)) if self.sweeps else length
+
     def exhausted(self, i: int) -> bool:
         """Whether island i has used up its budget of sweeps."""
         return self.sweeps > 0 and int(self.swept[i] + self.sweep[i]) >= self.sweeps

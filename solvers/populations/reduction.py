@@ -114,14 +114,8 @@ class Contraction:
     @classmethod
     def of(cls, system: SpinSystem, states: Spins) -> Self:
         """Of up to `MAX_STATES` states (k, n) in the kernels' order."""
-        k, n = states.shape
-        if k > MAX_STATES:
-            raise ValueError(f"{k} states: at most {MAX_STATES}")
-        differs = (states != states[0]).astype(np.uint64)
-        signature = (differs << np.arange(k, dtype=np.uint64)[:, None]).sum(axis=0, dtype=np.uint64)
-        # Where a state stands against the first one is what its negation would tell as well.
-        labels = np.empty(n, np.int64)
-        count = int(clusters(system.indptr, system.indices, signature, labels, np.empty(n, np.uint32)))
+        n = system.n
+        labels, count = parts(system, states)
         first = np.empty(count, np.int64)
         first[labels[::-1]] = np.arange(n - 1, -1, -1)
         reference = states[0].copy()
@@ -142,6 +136,18 @@ class Contraction:
         """States (..., clusters) as states (..., n)."""
         out: Spins = self.system.outwards(spins)[..., self.labels] * self.reference
         return out
+
+
+def parts(system: SpinSystem, states: Spins) -> tuple[NDArray[np.int64], int]:
+    """Clusters in which up to `MAX_STATES` states (k, n) agree, or differ, edge by edge: each spin's number (n,), and how many there are."""
+    if states.shape[0] > MAX_STATES:
+        raise ValueError(f"{states.shape[0]} states: at most {MAX_STATES}")
+    # Where a state stands against the first one is what its negation would tell as well.
+    signature = np.zeros(system.n, np.uint64)
+    for k, state in enumerate(states):
+        signature |= (state != states[0]).astype(np.uint64) << np.uint64(k)
+    labels = np.empty(system.n, np.int64)
+    return labels, int(clusters(system.indptr, system.indices, signature, labels, np.empty(system.n, np.uint32)))
 
 
 def _from_entries(
