@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
+import platform
+import subprocess
+import sys
 from typing import Any
 
 import networkx as nx
@@ -309,3 +313,26 @@ def test_a_million_levels_of_noise_are_not_tabulated() -> None:
     lanes.sweeps(work, np.zeros((64, 0), np.int8), np.full((2, LANES), 1e6), counts, 1, 0, 0)
     assert set(np.unique(work).tolist()) <= {-1, 1}
     assert counts[0] > 0
+
+
+PORTABLE = """
+import hashlib, sys
+from fnanneal import solve
+for graph in ("gen:torus2d(12,12,'pm1',seed=1)", "gen:sk(70,seed=1)", "gen:torus2d(8,8,'gauss',seed=1)"):
+    for engine in ("auto", "chains"):
+        spins = solve(graph, "ensemble", engine=engine, num_sweeps=150, num_reads=1, seed=3, threads=1).spins
+        print(hashlib.sha256(spins.tobytes()).hexdigest())
+"""
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="names a processor of this architecture")
+@pytest.mark.skipif(os.environ.get("NUMBA_DISABLE_JIT") == "1", reason="nothing is compiled")
+def test_processors_without_avx512_give_the_same_spins() -> None:
+    found = [
+        subprocess.run(
+            [sys.executable, "-c", PORTABLE], env=os.environ | name, capture_output=True, text=True, check=True
+        ).stdout
+        for name in ({}, {"NUMBA_CPU_NAME": "haswell"})
+    ]
+    assert found[0] == found[1]
+    assert len(found[0].split()) == 6
