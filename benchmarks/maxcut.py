@@ -203,7 +203,10 @@ def surroundings() -> Row:
     """Version, git revision and processor."""
 
     def git(*command: str) -> str:
-        done = subprocess.run(["git", "-C", str(ROOT), *command], capture_output=True, text=True, check=False)
+        try:
+            done = subprocess.run(["git", "-C", str(ROOT), *command], capture_output=True, text=True, check=False)
+        except OSError:
+            return ""
         return done.stdout.strip()
 
     revision = (git("rev-parse", "--short", "HEAD") or "unknown") + "-changed" * bool(

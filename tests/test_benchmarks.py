@@ -181,3 +181,13 @@ def test_a_peer_is_judged_by_its_better_setting() -> None:
     text = peers_table(ours + theirs + others, "ensemble")
     assert "| G1 | 100 | 96 | **97** |" in text
     assert "**not met** (peer on G1 (97 against 96))." in text
+
+
+def test_records_are_what_they_say() -> None:
+    for path in (FOLDER / "records").glob("*.txt"):
+        graph, _, cut = path.stem.partition("-")
+        problem = fnanneal.load(graph)
+        assert problem.best_known is not None
+        assert (
+            problem.objective([int(line) for line in path.read_text().split()]) == int(cut) > problem.best_known.value
+        )

@@ -38,6 +38,17 @@ def _unlink(e, head, following, previous, source, degree):
 
 
 @kernel
+def twins(indptr, indices, twin):
+    """The place of each edge's other half, (2m,) int64, in symmetric compressed rows whose columns ascend."""
+    reached = indptr[:-1].copy()
+    for i in range(reached.size):
+        for e in range(indptr[i], indptr[i + 1]):
+            j = indices[e]
+            twin[e] = reached[j]
+            reached[j] += 1
+
+
+@kernel
 def eliminate(head, following, previous, source, to, twin, weights, fields, degree, removed, neighbours, strengths):
     """Eliminate spins until all have three neighbours, or two and a field, or one spin is left; returns how many were.
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ...result import Spins
 from ..kernels.crossover import clusters
-from ..kernels.reduce import eliminate, restore
+from ..kernels.reduce import eliminate, restore, twins
 from ..system import SpinSystem, assembled
 
 MAX_STATES = 64
@@ -43,27 +43,27 @@ class Reduction:
     @classmethod
     def of(cls, system: SpinSystem) -> Self:
         """Of an uncoloured system; its core is coloured."""
+        degree = np.diff(system.indptr)
+        if not np.any(degree <= 2):
+            weights, fields = _wide(system.weights), _wide(system.fields)
+            return cls.none(assembled(system.indptr, system.indices, weights, fields, system.unit, coloured=True))
         n, two_m = system.n, system.indices.size
-        source = np.repeat(np.arange(n, dtype=np.int32), np.diff(system.indptr))
+        source = np.repeat(np.arange(n, dtype=np.int32), degree)
         to = system.indices.astype(np.int32)
         weights, fields = _wide(system.weights), _wide(system.fields)
         removed = np.empty(n, np.int64)
         neighbours, strengths = np.empty((n, 2), np.int64), np.empty((n, 3), weights.dtype)
-        degree = np.diff(system.indptr)
-        count = 0
-        if np.any(degree <= 2):
-            following, previous = np.arange(1, two_m + 1), np.arange(-1, two_m - 1)
-            following[system.indptr[1:][degree > 0] - 1] = -1
-            previous[system.indptr[:-1][degree > 0]] = -1
-            head = np.where(degree > 0, system.indptr[:-1], -1)
-            # Rows are sorted, so the twins of a row's edges are the transposed matrix's entries in order.
-            twin = np.empty(two_m, np.int64)
-            twin[np.lexsort((source, to))] = np.arange(two_m)
-            count = int(
-                eliminate(
-                    head, following, previous, source, to, twin, weights, fields, degree, removed, neighbours, strengths
-                )
+        following, previous = np.arange(1, two_m + 1), np.arange(-1, two_m - 1)
+        following[system.indptr[1:][degree > 0] - 1] = -1
+        previous[system.indptr[:-1][degree > 0]] = -1
+        head = np.where(degree > 0, system.indptr[:-1], -1)
+        twin = np.empty(two_m, np.int64)
+        twins(system.indptr, system.indices, twin)
+        count = int(
+            eliminate(
+                head, following, previous, source, to, twin, weights, fields, degree, removed, neighbours, strengths
             )
+        )
         left = np.ones(n, np.bool_)
         left[removed[:count]] = False
         kept = np.flatnonzero(left)
@@ -81,7 +81,7 @@ class Reduction:
     @classmethod
     def none(cls, system: SpinSystem) -> Self:
         """Nothing removed."""
-        nothing = np.zeros((0, 3), system.weights.dtype)
+        nothing = np.zeros((0, 3), np.int64 if system.integral else np.float64)
         return cls(
             core=system,
             kept=np.arange(system.n),
@@ -155,9 +155,10 @@ def _from_entries(
 ) -> SpinSystem:
     """The coloured system of the entries of a symmetric matrix, equal places added up."""
     n = fields.size
-    order = np.lexsort((columns, rows))
+    place = rows * n + columns
+    order = np.argsort(place, kind="stable")
     rows, columns, weights = rows[order], columns[order], weights[order]
-    starts = np.flatnonzero(np.diff(rows * n + columns, prepend=-1))
+    starts = np.flatnonzero(np.diff(place[order], prepend=-1))
     if starts.size:
         rows, columns, weights = rows[starts], columns[starts], np.add.reduceat(weights, starts)
     there = weights != 0
