@@ -94,13 +94,15 @@ class Ensemble:
         plan.engine.load(rows, work, local)
         plan.engine.sweeps(work, local, nothing, np.zeros(2, np.int64), 0, 0, 0)
         plan.engine.unload(work, rows)
-        lineages.cross(plan, rows[:0], rows[:0], np.zeros(0), 0.0, np.zeros(0), 0, 0, 0, np.zeros(2, np.int64))
-        plan.values(rows[:0], np.zeros(0))
-        resample(np.zeros(1), 0.0, 0.0, np.zeros(1, np.int64))
-        s = plan.system
-        clusters(s.indptr, s.indices, np.zeros(0, np.uint64), np.zeros(0, np.int64), np.zeros(0, np.uint32))
         random_spins(np.uint64(0), 0, rows[0])
         plan.reduction.outwards(rows[0])
+        if plan.dense is not None:
+            resample(np.zeros(1), 0.0, 0.0, np.zeros(1, np.int64))
+            return
+        lineages.cross(plan, rows[:0], rows[:0], np.zeros(0), 0.0, np.zeros(0), 0, 0, 0, np.zeros(2, np.int64))
+        plan.values(rows[:0], np.zeros(0))
+        s = plan.system
+        clusters(s.indptr, s.indices, np.zeros(0, np.uint64), np.zeros(0, np.int64), np.zeros(0, np.uint32))
 
     def init(self, system: Plan, key: int, *, open_ended: bool, threads: int, initial: Spins | None) -> State:
         plan, islands = system, self.num_reads or (threads if open_ended else ISLANDS)

@@ -98,7 +98,8 @@ class Reduction:
         """A state (c,) of the core as the best state (n,) of the whole that holds it."""
         out = np.zeros(self.kept.size + self.removed.size, np.int8)
         out[self.kept] = self.core.outwards(spins)
-        restore(self.removed, self.neighbours, self.strengths, out)
+        if self.removed.size:
+            restore(self.removed, self.neighbours, self.strengths, out)
         return out
 
 
@@ -165,4 +166,8 @@ def _from_entries(
     rows, columns, weights = rows[there], columns[there], weights[there]
     indptr = np.zeros(n + 1, np.int64)
     np.cumsum(np.bincount(rows, minlength=n), out=indptr[1:])
-    return assembled(indptr, columns.astype(np.uint32), weights, fields, unit, coloured=True)
+    indices = columns.astype(np.uint32)
+    # Read-only as a graph's own rows are, so that no kernel is compiled for both kinds.
+    for a in (indptr, indices):
+        a.setflags(write=False)
+    return assembled(indptr, indices, weights, fields, unit, coloured=True)
