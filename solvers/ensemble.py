@@ -93,6 +93,7 @@ class Ensemble:
         local = np.zeros((plan.engine.reads, plan.engine.width), plan.engine.kind)
         plan.engine.load(rows, work, local)
         plan.engine.sweeps(work, local, nothing, np.zeros(2, np.int64), 0, 0, 0)
+        plan.engine.polish(work, np.zeros(5, np.int64))
         plan.engine.unload(work, rows)
         random_spins(np.uint64(0), 0, rows[0])
         plan.reduction.outwards(rows[0])

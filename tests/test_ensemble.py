@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy.stats import chisquare
 
 from fnanneal import InputError, load, solve
+from fnanneal.solvers.kernels.compound import MOST_FOLLOWING
 from fnanneal.solvers.kernels.crossover import step_lineages, values_of
 from fnanneal.solvers.kernels.lanes import fill_thresholds
 from fnanneal.solvers.kernels.philox import LANES_SWEEP
@@ -113,6 +114,83 @@ def test_lanes_are_one_spin_at_a_time(case: str) -> None:
     lanes.sweeps(work, nothing, temperatures[2:], counts, 2**40 + 7, 3, 13)
     assert np.array_equal(work, expected)
     assert counts.tolist() == [flips, 4 * LANES * int(np.abs(system.weights).sum())]
+
+
+def slow_compound_moves(system: SpinSystem, lanes: NDArray[np.int8]) -> tuple[NDArray[np.int8], int]:
+    """One lane at a time, from the kernel's docstring, with Python's own integers."""
+    n = system.n
+    s = lanes.reshape(n, LANES).T.tolist()
+    rows = [list(zip(*row, strict=True)) for row in map(system_row, [system] * n, range(n))]
+    flips = 0
+
+    def gain(x: list[int], i: int) -> int:
+        return x[i] * (sum(w * x[j] for j, w in rows[i]) + int(system.fields[i]))
+
+    for x in s:
+        for c in range(n):
+            before, change = list(x), gain(x, c)
+            x[c] = -x[c]
+            flips += 1
+            # Neighbours of positive weight come first, and one of weight w stands |w| times.
+            for j, w in sorted(rows[c], key=lambda e: e[1] < 0):
+                for _ in range(abs(w)):
+                    g = gain(x, j)
+                    if sum(abs(v) for _, v in rows[j]) <= MOST_FOLLOWING and g > 0:
+                        x[j] = -x[j]
+                        change += g
+                        flips += 1
+            if change <= 0:
+                flips += sum(a != b for a, b in zip(x, before, strict=True))
+                x[:] = before
+    return np.array(s, np.int8).T.ravel(), flips
+
+
+def system_row(system: SpinSystem, i: int) -> tuple[list[int], list[int]]:
+    part = slice(system.indptr[i], system.indptr[i + 1])
+    return system.indices[part].tolist(), system.weights[part].tolist()
+
+
+def strong_fields() -> SpinSystem:
+    """A spin whose neighbours gain 30000 each as they follow it: together far more than 16 bits hold."""
+    pairs = [(0, k, 2) for k in range(1, 31)]
+    return spin_system(ising(pairs, [-30_000, *[30_000] * 30]), coloured=True)
+
+
+@pytest.mark.parametrize("case", [*CASES, "strong fields"])
+def test_compound_moves_are_one_lane_at_a_time(case: str) -> None:
+    system = strong_fields() if case == "strong fields" else CASES[case]
+    lanes = Lanes.of(system)
+    start = np.random.default_rng(6).choice(np.array([-1, 1], np.int8), system.n * LANES)
+    work, counts = start.copy(), np.zeros(5, np.int64)
+    expected, flips = slow_compound_moves(system, start)
+    lanes.polish(work, counts)
+    assert np.array_equal(work, expected)
+    degrees = np.array([sum(map(abs, system_row(system, i)[1])) for i in range(system.n)])
+    tests = system.n + sum(int(d) for d in degrees if d <= MOST_FOLLOWING)
+    reads = sum(degrees) + sum(int(d) ** 2 for d in degrees if d <= MOST_FOLLOWING)
+    assert counts.tolist() == [flips, LANES * reads, 0, 0, LANES * tests]
+    # A pass never makes a state worse, and ends where nothing is to be gained.
+    for _ in range(20):
+        before, last = values_of_lanes(system, work), work.copy()
+        lanes.polish(work, counts)
+        assert np.all(values_of_lanes(system, work) >= before)
+    assert np.array_equal(work, last)
+
+
+def values_of_lanes(system: SpinSystem, work: NDArray[np.int8]) -> NDArray[np.float64]:
+    return np.array([float(system.value(x)) for x in np.ascontiguousarray(work.reshape(system.n, LANES).T)])
+
+
+def test_compound_moves_turn_a_hub_that_sweeps_cannot() -> None:
+    """Leaves that cling to a hub, which is against its field: every flip alone is a loss, the hub with its leaves a gain."""
+    pairs = [(0, k, -1) for k in range(1, 31)]
+    system = spin_system(ising(pairs, [3, *[0] * 30]), coloured=True)
+    lanes, work = Lanes.of(system), np.ones(31 * LANES, np.int8)
+    nothing, counts = np.zeros((64, 0), np.int8), np.zeros(5, np.int64)
+    lanes.sweeps(work, nothing, np.zeros((5, LANES)), counts, 1, 0, 0)
+    assert np.all(work == 1)
+    lanes.polish(work, counts)
+    assert np.all(work == -1)
 
 
 def test_thresholds_are_those_of_the_law() -> None:

@@ -49,6 +49,10 @@ def _splat(builder: Any, kind: Vector, value: Any) -> Any:
     return builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(_INDEX, kind.count), [0] * kind.count))
 
 
+def _zeros(kind: Vector) -> Any:
+    return ir.Constant(kind.llvm, [0] * kind.count)
+
+
 def _loader(kind: Vector) -> Any:
     @intrinsic
     def load(context, array, index):
@@ -186,11 +190,10 @@ def _flipper(kind: Vector) -> Any:
 
         def generate(cg, builder, signature, args):
             spins, sums, noise = args
-            zero = ir.Constant(kind.llvm, [0] * kind.count)
-            down = builder.icmp_signed("<", spins, ir.Constant(I8.llvm, [0] * LANES))
-            gain = builder.select(down, builder.sub(zero, sums), sums)
-            passes = builder.icmp_signed(">=", gain, builder.sub(zero, noise))
-            return builder.select(passes, builder.sub(ir.Constant(I8.llvm, [0] * LANES), spins), spins)
+            down = builder.icmp_signed("<", spins, _zeros(I8))
+            gain = builder.select(down, builder.neg(sums), sums)
+            passes = builder.icmp_signed(">=", gain, builder.neg(noise))
+            return builder.select(passes, builder.neg(spins), spins)
 
         return I8(I8, kind, kind), generate
 
@@ -209,3 +212,60 @@ def count_changes(context, before, after):
         return builder.ctpop(builder.bitcast(mask, ir.IntType(LANES)))
 
     return types.int64(I8, I8), generate
+
+
+@intrinsic
+def negate8(context, x):
+    """-x of each byte."""
+
+    def generate(cg, builder, signature, args):
+        return builder.neg(args[0])
+
+    return I8(I8), generate
+
+
+@intrinsic
+def gains16(context, spins, sums):
+    """spin * sum of each lane."""
+
+    def generate(cg, builder, signature, args):
+        down = builder.icmp_signed("<", args[0], _zeros(I8))
+        return builder.select(down, builder.neg(args[1]), args[1])
+
+    return I16(I8, I16), generate
+
+
+@intrinsic
+def flip_gaining(context, spins, gains):
+    """Spins negated where their gain is positive."""
+
+    def generate(cg, builder, signature, args):
+        spins, gains = args
+        return builder.select(builder.icmp_signed(">", gains, _zeros(I16)), builder.neg(spins), spins)
+
+    return I8(I8, I16), generate
+
+
+@intrinsic
+def plus_gain(context, total, gains):
+    """total + max(gain, 0), saturating at 2**15 - 1."""
+
+    def generate(cg, builder, signature, args):
+        total, gains = args
+        gained = builder.select(builder.icmp_signed(">", gains, _zeros(I16)), gains, _zeros(I16))
+        adder = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(I16.llvm, [I16.llvm, I16.llvm]), f"llvm.sadd.sat.v{LANES}i16"
+        )
+        return builder.call(adder, [total, gained])
+
+    return I16(I16, I16), generate
+
+
+@intrinsic
+def keep_risen(context, change, after, before):
+    """after where the change is positive, else before."""
+
+    def generate(cg, builder, signature, args):
+        return builder.select(builder.icmp_signed(">", args[0], _zeros(I16)), args[1], args[2])
+
+    return I8(I16, I8, I8), generate

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...result import Spins
+from ..kernels.compound import MOST_FOLLOWING, compound_moves
 from ..kernels.lanes import OFFSETS, lane_sweeps
 from ..kernels.sweep import TABLE, anneal
 from ..kernels.vector import LANES
@@ -65,6 +66,7 @@ class Engine(Protocol):
         island: int,
         first: int,
     ) -> None: ...
+    def polish(self, work: Spins, counts: NDArray[np.int64]) -> None: ...
 
 
 def lanes_fit(system: SpinSystem) -> bool:
@@ -146,6 +148,15 @@ class Lanes:
         )  # fmt: skip
         counts[1] += temperatures.shape[0] * self.indices.size * LANES
 
+    def polish(self, work: Spins, counts: NDArray[np.int64]) -> None:
+        """One pass of compound moves (`kernels.compound`). counts: as in `State`."""
+        degrees = np.diff(self.indptr)
+        before = aligned((int(degrees.max(initial=0)) * LANES,), np.int8)
+        compound_moves(self.indptr, self.middle, self.indices, self.fields, self.bounds, work, before, counts)
+        following = degrees[degrees <= MOST_FOLLOWING]
+        counts[1] += LANES * int(degrees.sum() + following @ following)
+        counts[4] += LANES * int(degrees.size + following.sum())
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Chains:
@@ -188,6 +199,9 @@ class Chains:
 
     def unload(self, work: Spins, rows: Spins) -> None:
         rows[:] = work.reshape(rows.shape)
+
+    def polish(self, work: Spins, counts: NDArray[np.int64]) -> None:
+        """Nothing: chains have no compound moves."""
 
     def copy(self, work: Spins, local: NDArray[Any], source: NDArray[np.int64]) -> None:
         """Lineage k becomes a copy of lineage source[k], which stays itself."""

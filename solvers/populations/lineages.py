@@ -1,7 +1,7 @@
 """Populations on sparse graphs: lineages that are re-annealed and keep, component by component, the better of what they were and what they became.
 
     in each round, for the lineages of an island side by side, each with a timer of its own,
-      x' = anneal of x from a lower temperature
+      x' = anneal of x from a lower temperature, and, unless quick ones do, a pass of compound moves
       x  = crossover(x', x): where the two differ, each connected component of the difference takes the better side
       and nearly always crossover with another lineage as well
     when the lineages have become equally good, the best state is a champion, and the island starts anew from random states
@@ -9,7 +9,8 @@
 
 On a large sparse graph an anneal changes hundreds of components, and each is judged by itself; crossing with the own parent costs a population
 no diversity. From which temperature to re-anneal is learnt: where it has gained most lately. How long anneals should be, the champions tell: as long
-as merging them gives something better than each, many quick ones are worth more than a slow one; and the longer they are, the less lineages share.
+as merging them gives something better than each, many quick ones are worth more than a slow one, and where it gives nothing better, only
+much slower ones help.
 """
 
 from __future__ import annotations
@@ -27,12 +28,12 @@ from .reduction import Contraction, Reduction, parts
 
 SHARE = 0.9
 MERGED = 0.9
-LEAST, AVERAGE, LONGEST = 200, 1600, 6400
+LEAST, AVERAGE, LONGEST = 200, 1600, 102_400
 FEW = 16
 FIRST = 1.25
 # The very first round is short, and tells how long anneals should be.
 PROBE = 30
-QUICKER, SLOWER = 0.7, 1.5
+QUICKER, SLOWER, MUCH_SLOWER = 0.7, 1.5, 4.0
 # Where an anneal begins, as a share of the way from cold to hot; what was learnt fades over so many sweeps.
 EDGES = np.array([0.01, 0.05, 0.1, 0.15, 0.2, 0.3, 0.45, 0.65, 0.9, 1.2])
 MEMORY, CROSSING = 3000, 100
@@ -95,6 +96,9 @@ def temperatures(state: State, i: int, kappa: float, first: int, last: int) -> N
 def finish(plan: Plan, state: State, i: int, kappa: float) -> None:
     """The end of a round, and the next one's beginning."""
     rows = np.empty_like(state.parents[i])
+    if state.effort[i] >= AVERAGE:
+        # Shorter anneals mean that crossover judges each place by itself, and does the same better.
+        plan.engine.polish(state.work[i], state.counts[i])
     plan.engine.unload(state.work[i], rows)
     crossings, components = state.counts[i, 2:4].tolist()
     gains = np.zeros(plan.engine.reads)
@@ -105,8 +109,7 @@ def finish(plan: Plan, state: State, i: int, kappa: float) -> None:
         _select(plan.engine, state, i, rows)
     else:
         parents, values, counts = state.parents[i], state.values[i], state.counts[i, 2:4]
-        share = SHARE * min(1.0, AVERAGE / float(state.effort[i]))
-        cross(plan, rows, parents, values, share, gains, state.key, i, int(state.step[i]), counts)
+        cross(plan, rows, parents, values, SHARE, gains, state.key, i, int(state.step[i]), counts)
     probed = bool(state.effort[i] == PROBE)
     if probed:
         state.effort[i] = _first_effort(plan, state.parents[i])
@@ -164,7 +167,8 @@ def _champion(plan: Plan, state: State, i: int, kappa: float) -> None:
     merged, value = merge(plan, state, champions, i, kappa)
     state.keep(i, merged[None], np.array([value]))
     better = value > values[:held].max()
-    state.effort[i] = np.clip((QUICKER if better else SLOWER) * state.effort[i], LEAST, LONGEST)
+    factor = QUICKER if better else SLOWER if state.effort[i] < AVERAGE else MUCH_SLOWER
+    state.effort[i] = np.clip(factor * state.effort[i], LEAST, LONGEST)
 
 
 def merge(plan: Plan, state: State, states: Spins, island: int, kappa: float) -> tuple[Spins, float]:
