@@ -22,7 +22,7 @@ from .kernels.crossover import clusters
 from .kernels.resample import resample
 from .kernels.start import random_spins
 from .populations import descents, lineages
-from .populations.engines import Chains, Lanes, aligned, lanes_fit
+from .populations.engines import Chains, Engine, RealLanes, aligned, engine_of, lanes_fit, real_lanes_fit
 from .populations.population import CHAMPIONS, Plan, State
 from .populations.reduction import MAX_STATES, Reduction
 from .registry import solver
@@ -43,12 +43,12 @@ class Ensemble:
     Attributes
     ----------
     num_reads
-        Islands: independent populations, of 64 lineages each (16 on dense graphs and with real weights). 2, or with a limit alone one a thread.
+        Islands: independent populations, of 64 lineages each (16 on dense graphs). 2, or with a limit alone one a thread.
     num_sweeps
         Sweeps of each lineage, over all rounds. Default 20000; with a time limit or a target alone, no end.
     engine
-        "lanes", "chains", or "auto", which takes the lanes wherever they fit: integer weights, few of them beyond +1 and -1, at most 100 edges a
-        spin on average, no row beyond 32767. Chains keep a matrix where a twentieth of all pairs or more are coupled.
+        "lanes", "chains", or "auto". Lanes are for at most 100 edges a spin on average: of bytes where weights are integers, few of them beyond +1 and
+        -1, and no row beyond 32767, else of float32, unless a twentieth of all pairs or more are coupled. Those have chains, which keep a matrix.
     kappa
         The timers' knob (`FNTimer.between`): small is linear in 1/T. On dense graphs T falls linearly.
     """
@@ -73,13 +73,17 @@ class Ensemble:
 
     def prepare(self, problem: Model) -> Plan:
         reduction = Reduction.of(spin_system(problem, coloured=False))
-        fits = lanes_fit(reduction.core)
-        if self.engine == "lanes" and not fits:
-            raise InputError(
-                "the lanes do not fit this problem (small integer weights on a sparse graph): use engine=chains"
-            )
-        lanes = fits and self.engine != "chains"
-        return Plan(reduction=reduction, engine=Lanes.of(reduction.core) if lanes else Chains.of(reduction.core))
+        core = reduction.core
+        engine: Engine | None = None
+        if self.engine == "chains":
+            engine = Chains.of(core)
+        elif self.engine == "auto" or lanes_fit(core):
+            engine = engine_of(core)
+        elif real_lanes_fit(core):
+            engine = RealLanes.of(core)
+        if engine is None:
+            raise InputError("the lanes do not fit this problem (more than 100 edges a spin): use engine=chains")
+        return Plan(reduction=reduction, engine=engine)
 
     def memory(self, problem: Model, *, open_ended: bool, threads: int) -> int:
         islands = self.num_reads or (threads if open_ended else ISLANDS)

@@ -174,8 +174,25 @@ def test_champions_teach_the_length_of_anneals() -> None:
         state.parents[0] = state.best[0]
         plan.values(state.parents[0], state.values[0])
         lineages._champion(plan, state, 0, 0.1)
-    assert state.effort[0] > lineages.LONGEST / 2
+    assert state.effort[0] == lineages.ORDINARY
     assert state.best_values[0] >= best
+
+
+def test_anneals_grow_as_long_as_champions_rise(monkeypatch: pytest.MonkeyPatch) -> None:
+    plan, state = settled("gen:torus2d(16,16,'pm1',seed=2)")
+    monkeypatch.setattr(lineages, "merge", lambda plan, state, states, i, kappa: (states[-1], state.best_values[i]))
+    rng = np.random.default_rng(3)
+    states = rng.choice(np.array([-1, 1], np.int8), (6, plan.system.n))
+    values = np.empty(6)
+    plan.values(states, values)
+    assert np.unique(values).size == 6
+    state.effort[0], efforts = lineages.AVERAGE, []
+    # Champions better and better, then the best once more.
+    for k in [*np.argsort(values), np.argmax(values)]:
+        state.parents[0], state.values[0], state.best_values[0] = states[k], values[k], values[k]
+        lineages._champion(plan, state, 0, 0.1)
+        efforts.append(int(state.effort[0]))
+    assert efforts == [1600, 6400, 25600, 102_400, 102_400, 102_400, lineages.ORDINARY]
 
 
 def test_learnt_temperatures_follow_the_gains() -> None:

@@ -1,6 +1,6 @@
 """64 lanes of any element type as one LLVM vector, and the 64 bits that say which of them pass a test.
 
-As in `vector`, each operation is a line of LLVM's own assembler, which lowers it to whatever registers the processor has. The element type comes from the
+Each operation is an intrinsic, a line of LLVM's own assembler, which LLVM lowers to whatever registers the processor has. The element type comes from the
 array that is loaded, so one kernel serves bytes, wider integers and floats.
 """
 
@@ -44,7 +44,8 @@ def _pointer(context: Any, builder: Any, array_type: Any, array: Any, index: Any
     return builder.bitcast(builder.gep(data, [index]), kind.llvm.as_pointer())
 
 
-def _splat(builder: Any, kind: Block, value: Any) -> Any:
+def spread(builder: Any, kind: Block, value: Any) -> Any:
+    """LLVM code for a vector of equal lanes."""
     undefined = ir.Constant(kind.llvm, ir.Undefined)
     first = builder.insert_element(undefined, value, _INDEX(0))
     return builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(_INDEX, kind.count), [0] * kind.count))
@@ -54,7 +55,9 @@ def _is_float(kind: Block) -> bool:
     return isinstance(kind.element, types.Float)
 
 
-def _loader(count: int) -> Any:
+def loader(count: int) -> Any:
+    """The intrinsic that loads `count` elements of an array."""
+
     @intrinsic
     def load(context, array, index):
         """The vector that begins at array[index]; any alignment."""
@@ -70,7 +73,7 @@ def _loader(count: int) -> Any:
     return load
 
 
-load_block, load_words = _loader(BLOCK), _loader(WORDS)
+load_block, load_words = loader(BLOCK), loader(WORDS)
 
 
 @intrinsic
@@ -94,7 +97,7 @@ def add_row(context, fields, row, factor):
         if row.element != fields.element:
             widen = builder.fpext if _is_float(row) else builder.sext
             row_value = widen(row_value, fields.llvm)
-        times = _splat(builder, fields, scalar)
+        times = spread(builder, fields, scalar)
         if _is_float(fields):
             return builder.fadd(total, builder.fmul(row_value, times))
         return builder.add(total, builder.mul(row_value, times))
@@ -107,7 +110,7 @@ def add_scalar(context, fields, value):
     """fields + value; integers, which wrap."""
 
     def generate(cg, builder, signature, args):
-        return builder.add(args[0], _splat(builder, fields, args[1]))
+        return builder.add(args[0], spread(builder, fields, args[1]))
 
     return fields(fields, fields.element), generate
 
@@ -120,7 +123,7 @@ def add_where(context, fields, word, value):
         total, mask, scalar = args
         lanes = builder.bitcast(mask, ir.VectorType(_BIT, BLOCK))
         zero = ir.Constant(fields.llvm, [0] * BLOCK)
-        return builder.add(total, builder.select(lanes, _splat(builder, fields, scalar), zero))
+        return builder.add(total, builder.select(lanes, spread(builder, fields, scalar), zero))
 
     return fields(fields, types.uint64, fields.element), generate
 
@@ -168,7 +171,7 @@ def flipped_words(context, words, mask):
     """words ^ mask, for a scalar mask."""
 
     def generate(cg, builder, signature, args):
-        return builder.xor(args[0], _splat(builder, words, args[1]))
+        return builder.xor(args[0], spread(builder, words, args[1]))
 
     return words(words, types.uint64), generate
 

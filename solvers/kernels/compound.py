@@ -13,26 +13,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from .blocks import load_block, store
 from .jit import helper, kernel
-from .lanes import MAX_NOISE
-from .vector import (
-    LANES,
-    add8,
-    add16,
-    count_changes,
-    flip_gaining,
-    gains16,
-    keep_risen,
-    load8,
-    negate8,
-    plus_gain,
-    splat8,
-    splat16,
-    store8,
-    sub8,
-    sub16,
-    widen,
-)
+from .lanes import MAX_NOISE, row_sum
+from .vector import LANES, count_changes, flip_gaining, gains16, keep_risen, negate8, plus_gain, splat
 
 MOST_FOLLOWING = 64
 
@@ -40,25 +24,9 @@ MOST_FOLLOWING = 64
 @helper
 def _gains(indptr, middle, indices, fields, bounds, spins, i, own):
     """What flipping spin i (its vector: own) would add to each lane's value, in units of the gain."""
-    one = np.uint64(1)
-    e, m, end = np.uint64(indptr[i]), np.uint64(middle[i]), np.uint64(indptr[i + one])
     if np.int64(bounds[i]) <= MAX_NOISE:
-        total = splat8(np.int8(fields[i]))
-        while e < m:
-            total = add8(total, load8(spins, indices[e]))
-            e += one
-        while e < end:
-            total = sub8(total, load8(spins, indices[e]))
-            e += one
-        return gains16(own, widen(total))
-    wide = splat16(fields[i])
-    while e < m:
-        wide = add16(wide, widen(load8(spins, indices[e])))
-        e += one
-    while e < end:
-        wide = sub16(wide, widen(load8(spins, indices[e])))
-        e += one
-    return gains16(own, wide)
+        return gains16(own, row_sum(indptr, middle, indices, spins, i, splat(np.int8(fields[i]))))
+    return gains16(own, row_sum(indptr, middle, indices, spins, i, splat(fields[i])))
 
 
 @kernel
@@ -75,36 +43,36 @@ def compound_moves(indptr, middle, indices, fields, bounds, spins, before, count
         begin, end = np.uint64(indptr[c]), np.uint64(indptr[c + one])
         e, q = begin, np.uint64(0)
         while e < end:
-            store8(before, q, load8(spins, indices[e]))
+            store(before, q, load_block(spins, indices[e]))
             q += lanes
             e += one
-        old = load8(spins, c * lanes)
+        old = load_block(spins, c * lanes)
         change = _gains(indptr, middle, indices, fields, bounds, spins, c, old)
         new = negate8(old)
-        store8(spins, c * lanes, new)
+        store(spins, c * lanes, new)
         flips += LANES
         e = begin
         while e < end:
             at = np.uint64(indices[e])
             j = at // lanes
             if indptr[j + one] - indptr[j] <= MOST_FOLLOWING:
-                follower = load8(spins, at)
+                follower = load_block(spins, at)
                 gain = _gains(indptr, middle, indices, fields, bounds, spins, j, follower)
                 change = plus_gain(change, gain)
                 followed = flip_gaining(follower, gain)
                 flips += count_changes(follower, followed)
-                store8(spins, at, followed)
+                store(spins, at, followed)
             e += one
         e, q = begin, np.uint64(0)
         while e < end:
             at = np.uint64(indices[e])
-            tried = load8(spins, at)
-            kept = keep_risen(change, tried, load8(before, q))
+            tried = load_block(spins, at)
+            kept = keep_risen(change, tried, load_block(before, q))
             flips += count_changes(tried, kept)
-            store8(spins, at, kept)
+            store(spins, at, kept)
             q += lanes
             e += one
         kept = keep_risen(change, new, old)
         flips += count_changes(new, kept)
-        store8(spins, c * lanes, kept)
+        store(spins, c * lanes, kept)
     counts[0] += flips

@@ -134,6 +134,8 @@ def step_lineages(
             if words[0, 0] >= share:
                 break
             partner = np.int64((np.uint64(words[1, 0]) * np.uint64(reads)) >> np.uint64(32))
+        # Summed anew, so that equal states have equal values with real weights, too.
+        value = state_value(indptr, indices, weights, fields, x)
         if value >= values[r]:
             values[r] = value
             for k in range(n):

@@ -12,33 +12,24 @@ from __future__ import annotations
 
 import numpy as np
 
+from .blocks import load_block, store
 from .jit import helper, kernel
 from .philox import LANES_SWEEP, TILE, philox_blocks
 from .sweep import exp_negative
 from .vector import (
     LANES,
-    add8,
-    add16,
-    add32,
-    count_below8,
-    count_below16,
+    add,
+    count_below,
     count_changes,
-    flip8,
-    flip16,
+    flip,
     halves16,
-    load8,
-    load16,
-    load32,
-    multiply32,
+    load_half,
+    multiply,
     repeat32,
-    shift_right32,
-    splat8,
-    splat16,
-    store8,
-    sub8,
-    sub16,
-    widen,
-    xor32,
+    shift_right,
+    splat,
+    sub,
+    xor,
 )
 
 # Odd multiples of the golden ratio: far apart, and far from each other's images under the scramble.
@@ -47,15 +38,15 @@ OFFSETS = (np.arange(1, LANES // 2 + 1, dtype=np.uint64) * np.uint64(0x9E3779B9)
 )
 MAX_NOISE = 127
 
-_down16, _down15 = shift_right32(16), shift_right32(15)
-_times_a, _times_b = multiply32(0x7FEB352D), multiply32(0x846CA68B)
+_down16, _down15 = shift_right(16), shift_right(15)
+_times_a, _times_b = multiply(0x7FEB352D), multiply(0x846CA68B)
 
 
 @helper
 def _scramble(x):
-    x = _times_a(xor32(x, _down16(x)))
-    x = _times_b(xor32(x, _down15(x)))
-    return xor32(x, _down16(x))
+    x = _times_a(xor(x, _down16(x)))
+    x = _times_b(xor(x, _down15(x)))
+    return xor(x, _down16(x))
 
 
 @helper
@@ -78,6 +69,30 @@ def fill_thresholds(temperatures, table, power, ratio):
     return levels
 
 
+@helper
+def row_sum(indptr, middle, indices, spins, i, total):
+    """total + sum_j w_ij s_j of each lane, in the width of total."""
+    one = np.uint64(1)
+    e, m, end = np.uint64(indptr[i]), np.uint64(middle[i]), np.uint64(indptr[i + one])
+    while e < m:
+        total = add(total, load_block(spins, indices[e]))
+        e += one
+    while e < end:
+        total = sub(total, load_block(spins, indices[e]))
+        e += one
+    return total
+
+
+@helper
+def _tested(before, total, noise, draws, table, levels):
+    """The spins of one row after their test; noise: zeros of the width of total."""
+    q = np.uint64(0)
+    while q < levels:
+        noise = count_below(noise, draws, load_block(table, q))
+        q += np.uint64(LANES)
+    return flip(before, total, noise)
+
+
 @kernel
 def lane_sweeps(
     indptr, middle, indices, fields, bounds, spins, temperatures, table, offsets, counts, key, group, first
@@ -91,8 +106,7 @@ def lane_sweeps(
     """
     n = fields.size
     words = np.empty((4, TILE), np.uint32)
-    shift = load32(offsets, 0)
-    one = np.uint64(1)
+    shift = load_half(offsets, 0)
     power, ratio = np.empty(LANES), np.empty(LANES)
     flips = 0
     for t in range(temperatures.shape[0]):
@@ -103,42 +117,17 @@ def lane_sweeps(
             )
             for k in range(min(TILE, n - begin)):
                 i = np.uint64(begin + k)
-                draws = halves16(_scramble(add32(repeat32(words[0, k], words[1, k], words[2, k], words[3, k]), shift)))
+                draws = halves16(_scramble(add(repeat32(words[0, k], words[1, k], words[2, k], words[3, k]), shift)))
                 bound = np.int64(bounds[i])
                 levels = np.uint64(LANES * min(length, bound))
-                e, m, end = np.uint64(indptr[i]), np.uint64(middle[i]), np.uint64(indptr[i + one])
                 at = i * np.uint64(LANES)
-                q = np.uint64(0)
+                before = load_block(spins, at)
                 if bound <= MAX_NOISE:
-                    total = splat8(np.int8(fields[i]))
-                    while e < m:
-                        total = add8(total, load8(spins, indices[e]))
-                        e += one
-                    while e < end:
-                        total = sub8(total, load8(spins, indices[e]))
-                        e += one
-                    noise = splat8(np.int8(0))
-                    while q < levels:
-                        noise = count_below8(noise, draws, load16(table, q))
-                        q += np.uint64(LANES)
-                    before = load8(spins, at)
-                    after = flip8(before, total, noise)
-                    flips += count_changes(before, after)
-                    store8(spins, at, after)
+                    total = row_sum(indptr, middle, indices, spins, i, splat(np.int8(fields[i])))
+                    after = _tested(before, total, splat(np.int8(0)), draws, table, levels)
                 else:
-                    wide = splat16(fields[i])
-                    while e < m:
-                        wide = add16(wide, widen(load8(spins, indices[e])))
-                        e += one
-                    while e < end:
-                        wide = sub16(wide, widen(load8(spins, indices[e])))
-                        e += one
-                    noise16 = splat16(np.int16(0))
-                    while q < levels:
-                        noise16 = count_below16(noise16, draws, load16(table, q))
-                        q += np.uint64(LANES)
-                    before = load8(spins, at)
-                    after = flip16(before, wide, noise16)
-                    flips += count_changes(before, after)
-                    store8(spins, at, after)
+                    wide = row_sum(indptr, middle, indices, spins, i, splat(fields[i]))
+                    after = _tested(before, wide, splat(np.int16(0)), draws, table, levels)
+                flips += count_changes(before, after)
+                store(spins, at, after)
     counts[0] += flips

@@ -9,6 +9,7 @@ of threads, the order of work or the size of a chunk. Counters in use:
     first states       (block, 0, read, START): as for sweeps; a spin is up where the word's top bit is set
     lanes              (spin, sweep, group, LANES_SWEEP): one block for the 64 draws of a spin
     dense chains       (spin // 64, sweep, read, CHAIN): one block for the draws of 64 spins
+    lanes of floats    (spin, sweep, group, CHAIN): one block for the 64 draws of a spin
     crossover          (2 lineage, step, island, CROSS): two blocks a lineage; the pair after the last chooses the next temperature
 """
 

@@ -1,7 +1,6 @@
-"""64 lanes as one LLVM vector inside Numba kernels: types, loads, stores and the few operations that the lanes kernel needs.
+"""What the 64-lane kernels need beyond `blocks`: operations on vectors of bytes and of 16- and 32-bit integers.
 
-LLVM lowers <64 x i8> to one AVX-512 register, two of AVX2 or four of NEON, so one source serves all. Each operation is an intrinsic: a line
-of LLVM's own assembler, typed here.
+LLVM lowers <64 x i8> to one AVX-512 register, two of AVX2 or four of NEON, so one source serves all.
 """
 
 from __future__ import annotations
@@ -11,111 +10,68 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic, models, register_model
+from numba.extending import intrinsic
 
-LANES = 64
+from .blocks import BLOCK, Block, loader, spread
+
+LANES = BLOCK
+I8, I16, U16 = (Block(t, LANES) for t in (types.int8, types.int16, types.uint16))
+U32 = Block(types.uint32, LANES // 2)
+load_half = loader(LANES // 2)
 _INDEX = ir.IntType(32)
 
 
-class Vector(types.Type):
-    """A vector of `count` integers of `bits` bits."""
-
-    def __init__(self, bits: int, count: int) -> None:
-        self.bits, self.count = bits, count
-        super().__init__(name=f"vector_{count}_x_i{bits}")
-
-    @property
-    def llvm(self) -> ir.VectorType:
-        return ir.VectorType(ir.IntType(self.bits), self.count)
-
-
-@register_model(Vector)
-class _VectorModel(models.PrimitiveModel):
-    def __init__(self, manager: Any, kind: Vector) -> None:
-        super().__init__(manager, kind, kind.llvm)
-
-
-I8, I16, U16, U32 = Vector(8, LANES), Vector(16, LANES), Vector(16, LANES), Vector(32, LANES // 2)
-
-
-def _pointer(context: Any, builder: Any, array_type: Any, array: Any, index: Any, kind: Vector) -> Any:
-    data = cgutils.create_struct_proxy(array_type)(context, builder, value=array).data
-    return builder.bitcast(builder.gep(data, [index]), kind.llvm.as_pointer())
-
-
-def _splat(builder: Any, kind: Vector, value: Any) -> Any:
-    undefined = ir.Constant(kind.llvm, ir.Undefined)
-    first = builder.insert_element(undefined, value, _INDEX(0))
-    return builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(_INDEX, kind.count), [0] * kind.count))
-
-
-def _zeros(kind: Vector) -> Any:
+def _zeros(kind: Block) -> Any:
     return ir.Constant(kind.llvm, [0] * kind.count)
 
 
-def _loader(kind: Vector) -> Any:
-    @intrinsic
-    def load(context, array, index):
-        """The vector that begins at array[index]; any alignment."""
-
-        def generate(cg, builder, signature, args):
-            out = builder.load(_pointer(cg, builder, signature.args[0], args[0], args[1], kind))
-            out.align = 1
-            return out
-
-        return kind(array, index), generate
-
-    return load
-
-
-def _binary(kind: Vector, name: str) -> Any:
+def _binary(name: str) -> Any:
     @intrinsic
     def operation(context, x, y):
-        def generate(cg, builder, signature, args):
-            return getattr(builder, name)(args[0], args[1])
+        """x with lanes y, widened as signed ones where x is wider; wraps."""
 
-        return kind(kind, kind), generate
+        def generate(cg, builder, signature, args):
+            right = args[1] if x == y else builder.sext(args[1], x.llvm)
+            return getattr(builder, name)(args[0], right)
+
+        return x(x, y), generate
 
     return operation
 
 
-def _with_constant(kind: Vector, name: str, constant: int) -> Any:
+add, sub, xor = _binary("add"), _binary("sub"), _binary("xor")
+
+
+def _with_constant(name: str, constant: int) -> Any:
     @intrinsic
     def operation(context, x):
         def generate(cg, builder, signature, args):
-            return getattr(builder, name)(args[0], ir.Constant(kind.llvm, [constant] * kind.count))
+            return getattr(builder, name)(args[0], ir.Constant(x.llvm, [constant] * x.count))
 
-        return kind(kind), generate
+        return x(x), generate
 
     return operation
 
 
-load8, load16, load32 = _loader(I8), _loader(U16), _loader(U32)
-add8, sub8 = _binary(I8, "add"), _binary(I8, "sub")
-add16, sub16 = _binary(I16, "add"), _binary(I16, "sub")
-add32, xor32 = _binary(U32, "add"), _binary(U32, "xor")
+def shift_right(bits: int) -> Any:
+    """x >> bits of each unsigned lane."""
+    return _with_constant("lshr", bits)
 
 
-def shift_right32(bits: int) -> Any:
-    """x >> bits of each 32-bit lane."""
-    return _with_constant(U32, "lshr", bits)
-
-
-def multiply32(factor: int) -> Any:
-    """x * factor mod 2**32 of each 32-bit lane."""
-    return _with_constant(U32, "mul", factor)
+def multiply(factor: int) -> Any:
+    """x * factor of each lane, which wraps."""
+    return _with_constant("mul", factor)
 
 
 @intrinsic
-def store8(context, array, index, value):
-    """Store a vector of bytes at array[index]."""
+def splat(context, value):
+    """All lanes the same, of the value's type."""
+    kind = Block(value, LANES)
 
     def generate(cg, builder, signature, args):
-        out = builder.store(args[2], _pointer(cg, builder, signature.args[0], args[0], args[1], I8))
-        out.align = 1
-        return cg.get_dummy_value()
+        return spread(builder, kind, args[0])
 
-    return types.void(array, index, I8), generate
+    return kind(value), generate
 
 
 @intrinsic
@@ -142,65 +98,29 @@ def halves16(context, x):
     return U16(U32), generate
 
 
-def _splatter(kind: Vector, scalar: Any) -> Any:
-    @intrinsic
-    def splat(context, value):
-        def generate(cg, builder, signature, args):
-            return _splat(builder, kind, args[0])
+@intrinsic
+def count_below(context, count, draws, thresholds):
+    """count + 1 in the lanes whose draw is below the lane's threshold."""
 
-        return kind(scalar), generate
+    def generate(cg, builder, signature, args):
+        below = builder.icmp_unsigned("<", args[1], args[2])
+        return builder.sub(args[0], builder.sext(below, count.llvm))
 
-    return splat
-
-
-splat8, splat16 = _splatter(I8, types.int8), _splatter(I16, types.int16)
+    return count(count, U16, U16), generate
 
 
 @intrinsic
-def widen(context, x):
-    """64 signed bytes as 64 signed 16-bit integers."""
+def flip(context, spins, sums, noise):
+    """Spins (bytes) after the test: negated where spin * sum >= -noise."""
 
     def generate(cg, builder, signature, args):
-        return builder.sext(args[0], I16.llvm)
+        spins, sums, noise = args
+        down = builder.icmp_signed("<", spins, _zeros(I8))
+        gain = builder.select(down, builder.neg(sums), sums)
+        passes = builder.icmp_signed(">=", gain, builder.neg(noise))
+        return builder.select(passes, builder.neg(spins), spins)
 
-    return I16(I8), generate
-
-
-def _counter(kind: Vector) -> Any:
-    @intrinsic
-    def count_below(context, count, draws, thresholds):
-        """count + 1 in the lanes whose draw is below the lane's threshold."""
-
-        def generate(cg, builder, signature, args):
-            below = builder.icmp_unsigned("<", args[1], args[2])
-            return builder.sub(args[0], builder.sext(below, kind.llvm))
-
-        return kind(kind, U16, U16), generate
-
-    return count_below
-
-
-count_below8, count_below16 = _counter(I8), _counter(I16)
-
-
-def _flipper(kind: Vector) -> Any:
-    @intrinsic
-    def flip(context, spins, sums, noise):
-        """Spins (bytes) after the test: negated where spin * sum >= -noise."""
-
-        def generate(cg, builder, signature, args):
-            spins, sums, noise = args
-            down = builder.icmp_signed("<", spins, _zeros(I8))
-            gain = builder.select(down, builder.neg(sums), sums)
-            passes = builder.icmp_signed(">=", gain, builder.neg(noise))
-            return builder.select(passes, builder.neg(spins), spins)
-
-        return I8(I8, kind, kind), generate
-
-    return flip
-
-
-flip8, flip16 = _flipper(I8), _flipper(I16)
+    return I8(I8, sums, sums), generate
 
 
 @intrinsic
@@ -226,13 +146,14 @@ def negate8(context, x):
 
 @intrinsic
 def gains16(context, spins, sums):
-    """spin * sum of each lane."""
+    """spin * sum of each lane, in 16 bits."""
 
     def generate(cg, builder, signature, args):
-        down = builder.icmp_signed("<", args[0], _zeros(I8))
-        return builder.select(down, builder.neg(args[1]), args[1])
+        spins, wide = args[0], args[1] if sums == I16 else builder.sext(args[1], I16.llvm)
+        down = builder.icmp_signed("<", spins, _zeros(I8))
+        return builder.select(down, builder.neg(wide), wide)
 
-    return I16(I8, I16), generate
+    return I16(I8, sums), generate
 
 
 @intrinsic
@@ -269,3 +190,39 @@ def keep_risen(context, change, after, before):
         return builder.select(builder.icmp_signed(">", args[0], _zeros(I16)), args[1], args[2])
 
     return I8(I16, I8, I8), generate
+
+
+@intrinsic
+def times(context, x, y):
+    """x * y of each lane, floats."""
+
+    def generate(cg, builder, signature, args):
+        return builder.fmul(args[0], args[1])
+
+    return x(x, x), generate
+
+
+@intrinsic
+def subtract_where_down(context, total, spins, value):
+    """total - value in the lanes whose spin (a byte) is -1; floats."""
+
+    def generate(cg, builder, signature, args):
+        total_value, spins, scalar = args
+        down = builder.icmp_signed("<", spins, _zeros(I8))
+        return builder.select(down, builder.fsub(total_value, spread(builder, total, scalar)), total_value)
+
+    return total(total, I8, total.element), generate
+
+
+@intrinsic
+def flip_real(context, spins, sums, noise):
+    """Spins (bytes) after the test: negated where spin * sum >= -noise; floats."""
+
+    def generate(cg, builder, signature, args):
+        spins, sums, noise = args
+        down = builder.icmp_signed("<", spins, _zeros(I8))
+        gain = builder.select(down, builder.fneg(sums), sums)
+        passes = builder.fcmp_ordered(">=", gain, builder.fneg(noise))
+        return builder.select(passes, builder.neg(spins), spins)
+
+    return I8(I8, sums, sums), generate

@@ -1,7 +1,8 @@
 """How the ensemble anneals the lineages of an island: side by side in SIMD lanes, or one chain after another.
 
 `Lanes` is for sparse graphs with small integer weights: a sum over the neighbours of a spin costs one vector addition an edge, for all 64
-lineages. `Chains` is for the rest, dense graphs and real weights: local fields are kept up to date, and only flips cost a row.
+lineages; `RealLanes` are the same for weights of any kind, in float32. `Chains` are for the rest, dense graphs: local fields are kept up to date,
+and only flips cost a row.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from ...result import Spins
 from ..kernels.compound import MOST_FOLLOWING, compound_moves
 from ..kernels.lanes import OFFSETS, lane_sweeps
+from ..kernels.real_lanes import real_lane_sweeps
 from ..kernels.sweep import TABLE, anneal
 from ..kernels.vector import LANES
 from ..system import SpinSystem
@@ -70,18 +72,55 @@ class Engine(Protocol):
 
 
 def lanes_fit(system: SpinSystem) -> bool:
-    """Whether the lanes take this problem, and pay: integers, sums within 16 bits, few edges a spin, few of them multiple."""
+    """Whether the integer lanes take this problem, and pay: sums within 16 bits, few edges a spin, few of them multiple."""
     edges = float(np.abs(system.weights).sum()) if system.integral else np.inf
     return rows_fit(system) and edges <= MAX_DEGREE * system.n and edges <= MAX_EXPANSION * max(system.weights.size, 1)
 
 
 def rows_fit(system: SpinSystem) -> bool:
-    """Whether the lanes can take this problem at all."""
+    """Whether the integer lanes can take this problem at all."""
     return system.integral and system.largest <= MAX_ROW
 
 
+def real_lanes_fit(system: SpinSystem) -> bool:
+    """Whether the float lanes pay: few edges a spin."""
+    return system.indices.size <= MAX_DEGREE * system.n
+
+
+def engine_of(system: SpinSystem) -> Engine:
+    """The engine that the instance calls for."""
+    if lanes_fit(system):
+        return Lanes.of(system)
+    chains = Chains.of(system)
+    return RealLanes.of(system) if chains.matrix is None and real_lanes_fit(system) else chains
+
+
+class _SideBySide:
+    """What both kinds of lanes have in common: 64 bytes a spin, a lineage each, and nothing else."""
+
+    __slots__ = ()
+
+    @property
+    def reads(self) -> int:
+        return LANES
+
+    @property
+    def width(self) -> int:
+        return 0
+
+    @property
+    def kind(self) -> np.dtype[Any]:
+        return np.dtype(np.int8)
+
+    def load(self, rows: Spins, work: Spins, local: NDArray[Any]) -> None:
+        work.reshape(-1, LANES)[:] = rows.T
+
+    def unload(self, work: Spins, rows: Spins) -> None:
+        rows[:] = work.reshape(-1, LANES).T
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Lanes:
+class Lanes(_SideBySide):
     """64 lineages side by side; the arrays are `lane_sweeps`'s."""
 
     indptr: NDArray[np.int64]
@@ -111,24 +150,6 @@ class Lanes:
             bounds=(degree + np.abs(system.fields)).astype(np.int16),
         )
 
-    @property
-    def reads(self) -> int:
-        return LANES
-
-    @property
-    def width(self) -> int:
-        return 0
-
-    @property
-    def kind(self) -> np.dtype[Any]:
-        return np.dtype(np.int8)
-
-    def load(self, rows: Spins, work: Spins, local: NDArray[Any]) -> None:
-        work.reshape(-1, LANES)[:] = rows.T
-
-    def unload(self, work: Spins, rows: Spins) -> None:
-        rows[:] = work.reshape(-1, LANES).T
-
     def sweeps(
         self,
         work: Spins,
@@ -156,6 +177,46 @@ class Lanes:
         following = degrees[degrees <= MOST_FOLLOWING]
         counts[1] += LANES * int(degrees.sum() + following @ following)
         counts[4] += LANES * int(degrees.size + following.sum())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RealLanes(_SideBySide):
+    """64 lineages side by side, with weights of any kind; the arrays are `real_lane_sweeps`'s."""
+
+    indptr: NDArray[np.int64]
+    indices: NDArray[np.uint32]
+    doubled: NDArray[np.float32]
+    totals: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, system: SpinSystem) -> RealLanes:
+        """Rounded to float32."""
+        up = system.local_fields(np.ones(system.n, np.int8))
+        return cls(
+            indptr=system.indptr,
+            indices=system.indices * np.uint32(LANES),
+            doubled=(2.0 * system.weights).astype(np.float32),
+            totals=up.astype(np.float32),
+        )
+
+    def sweeps(
+        self,
+        work: Spins,
+        local: NDArray[Any],
+        temperatures: NDArray[np.float64],
+        counts: NDArray[np.int64],
+        key: int,
+        island: int,
+        first: int,
+    ) -> None:
+        t = np.clip(temperatures, 0, HOTTEST).astype(np.float32).ravel()
+        real_lane_sweeps(
+            self.indptr, self.indices, self.doubled, self.totals, work, t, counts, np.uint64(key), island, first
+        )
+        counts[1] += temperatures.shape[0] * self.indices.size * LANES
+
+    def polish(self, work: Spins, counts: NDArray[np.int64]) -> None:
+        """Nothing: compound moves are for integers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -9,8 +9,8 @@
 
 On a large sparse graph an anneal changes hundreds of components, and each is judged by itself; crossing with the own parent costs a population
 no diversity. From which temperature to re-anneal is learnt: where it has gained most lately. How long anneals should be, the champions tell: as long
-as merging them gives something better than each, many quick ones are worth more than a slow one, and where it gives nothing better, only
-much slower ones help.
+as merging them gives something better than each, many quick ones are worth more than a slow one; as long as a new champion is better than all before,
+much slower ones are worth it; where neither is so, only more of them help.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from ...fndam import FNTimer
 from ...result import Spins
 from ..kernels.crossover import step_lineages
 from ..kernels.philox import CROSS
-from .engines import Chains, Engine, Lanes, aligned, rows_fit
+from .engines import Chains, Engine, Lanes, RealLanes, aligned, rows_fit
 from .population import BINS, CHAMPIONS, GREEDY_SWEEPS, Plan, State
 from .reduction import Contraction, Reduction, parts
 
 SHARE = 0.9
 MERGED = 0.9
-LEAST, AVERAGE, LONGEST = 200, 1600, 102_400
+LEAST, AVERAGE, ORDINARY, LONGEST = 200, 1600, 6400, 102_400
 FEW = 16
 FIRST = 1.25
 # The very first round is short, and tells how long anneals should be.
@@ -166,9 +166,14 @@ def _champion(plan: Plan, state: State, i: int, kappa: float) -> None:
     plan.values(champions, values)
     merged, value = merge(plan, state, champions, i, kappa)
     state.keep(i, merged[None], np.array([value]))
-    better = value > values[:held].max()
-    factor = QUICKER if better else SLOWER if state.effort[i] < AVERAGE else MUCH_SLOWER
-    state.effort[i] = np.clip(factor * state.effort[i], LEAST, LONGEST)
+    newest = (int(state.found[i]) - 1) % CHAMPIONS
+    if value > values[:held].max():
+        effort = QUICKER * state.effort[i]
+    elif values[newest] > np.delete(values[:held], newest).max() and state.effort[i] >= AVERAGE:
+        effort = min(MUCH_SLOWER * state.effort[i], LONGEST)
+    else:
+        effort = min(SLOWER * state.effort[i], ORDINARY)
+    state.effort[i] = max(effort, LEAST)
 
 
 def merge(plan: Plan, state: State, states: Spins, island: int, kappa: float) -> tuple[Spins, float]:
@@ -183,7 +188,11 @@ def merge(plan: Plan, state: State, states: Spins, island: int, kappa: float) ->
     small = contraction.system
     if small.n == 1:
         return states[best], float(held[best])
-    engine: Engine = Lanes.of(small) if isinstance(plan.engine, Lanes) and rows_fit(small) else Chains.sparse(small)
+    engine: Engine
+    if isinstance(plan.engine, Lanes) and rows_fit(small):
+        engine = Lanes.of(small)
+    else:
+        engine = Chains.sparse(small) if isinstance(plan.engine, Chains) else RealLanes.of(small)
     part = Plan(reduction=Reduction.none(small), engine=engine)
     reads = engine.reads
     parents = contraction.inwards(states)[np.arange(reads) % states.shape[0]]
