@@ -48,6 +48,7 @@ RECORDS = ROOT / "benchmarks" / "records"
 OURS = "ensemble"
 GSET = tuple(g for g in instances() if g != "K2000")
 TORUS, TORUS_TARGET = "rudy:-spinglass3pm 15 15 15 50 1", 3014
+GAUSSIAN = "gen:torus3d(15,15,15,'gauss',seed=1)"
 QUICK = ("G14", "G22", "G39", "G70")
 
 
@@ -73,7 +74,7 @@ def gset(**targets: float) -> Callable[[Sequence[Row]], str]:
 
 
 SUITES = {
-    "spin-test": Suite(kind="spin", graphs=("G22", "G55", "G81", "K2000"), seeds=5, threads=1, table=spin_table),
+    "spin-test": Suite(kind="spin", graphs=("G22", "G55", "G81", "K2000", GAUSSIAN), seeds=5, threads=1, table=spin_table),
     "gset-1s": Suite(graphs=numbered((1, 13), (15, 21), (43, 50)), seconds=1, seeds=5, table=times_table),
     "gset-5s": Suite(graphs=numbered((22, 29), (32, 34), (51, 53)), seconds=5, seeds=5, table=times_table),
     "gset-10s": Suite(graphs=("G30", "G54"), seconds=10, seeds=5, table=times_table),

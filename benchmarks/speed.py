@@ -19,7 +19,7 @@ import fnanneal
 from fnanneal.problems.couplings import Couplings
 from fnanneal.solvers.ensemble import SPAN
 from fnanneal.solvers.kernels.start import random_spins
-from fnanneal.solvers.populations.engines import Chains, Lanes, aligned, lanes_fit
+from fnanneal.solvers.populations.engines import aligned, engine_of
 from fnanneal.solvers.system import spin_system
 from fnanneal.solvers.temperature import GREEDY, temperature_range
 
@@ -39,7 +39,7 @@ MILLION, DEGREE = 1_000_000, 3
 def spin_test(cell: Cell) -> Row:
     """CPU and wall nanoseconds a spin test of one thread, over a full anneal of an island from random states; random numbers are included."""
     system = spin_system(fnanneal.load(cell.graph), coloured=True)
-    engine = Lanes.of(system) if lanes_fit(system) else Chains.of(system)
+    engine = engine_of(system)
     rows = np.empty((engine.reads, system.n), np.int8)
     work, local, counts = (
         aligned((rows.size,), np.int8),

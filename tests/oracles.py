@@ -17,7 +17,7 @@ Number = int | float
 Pairs = Sequence[tuple[int, int, Number]]
 
 TILE = 64
-SWEEP, STEP, START = 0, 1, 2
+SWEEP, STEP, START, CHAIN = 0, 1, 2, 5
 
 
 def philox4x32(key: tuple[int, int], counter: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
@@ -47,6 +47,19 @@ def step_draws(key: int, read: int, step: int, n: int) -> tuple[int, float]:
     """The neuron p < n and the uniform u of one NeuroSA step: 64 bits choose p, 53 make u."""
     w0, w1, w2, w3 = _block(key, (step % 2**32, step // 2**32, read, STEP))
     return n * (w1 * 2**32 + w0) // 2**64, ((w2 * 2**32 + w3) >> 11) / 2**53
+
+
+def chain_draw(key: int, read: int, sweep: int, place: int) -> int:
+    """The 16 bits of spin `place` of a dense chain, or of lane `place % 64` of spin `place // 64` of float lanes: `kernels.noise`."""
+    mask = 2**32 - 1
+    block, place = divmod(place, 64)
+    pair, half = divmod(place, 2)
+    word = _block(key, (block, sweep, read, CHAIN))[pair // 8]
+    x = (word + (pair + 1) * 0x9E3779B9) & mask
+    x = ((x ^ (x >> 16)) * 0x7FEB352D) & mask
+    x = ((x ^ (x >> 15)) * 0x846CA68B) & mask
+    x ^= x >> 16
+    return x >> 16 if half else x & 0xFFFF
 
 
 def random_spins(key: int, read: int, n: int) -> list[int]:

@@ -15,7 +15,6 @@ from fnanneal.problems.couplings import Couplings
 from fnanneal.problems.models import Ising
 from fnanneal.solvers.kernels.jit import kernel
 from fnanneal.solvers.kernels.noise import SPAN, exponential_noise
-from fnanneal.solvers.kernels.philox import CHAIN
 from fnanneal.solvers.kernels.resample import resample
 from fnanneal.solvers.populations import matrix as forms
 from fnanneal.solvers.populations.engines import Chains
@@ -24,20 +23,7 @@ from fnanneal.solvers.system import SpinSystem, spin_system
 
 from . import oracles as oracle
 
-MASK = 2**32 - 1
 KEY = 2**40 + 7
-
-
-def draw(read: int, sweep: int, spin: int) -> int:
-    """The 16 bits of one spin in one sweep, from the documentation."""
-    block, place = divmod(spin, 64)
-    pair, half = divmod(place, 2)
-    word = oracle.philox4x32((KEY & MASK, KEY >> 32), (block, sweep, read, CHAIN))[pair // 8]
-    x = (word + (pair + 1) * 0x9E3779B9) & MASK
-    x = ((x ^ (x >> 16)) * 0x7FEB352D) & MASK
-    x = ((x ^ (x >> 15)) * 0x846CA68B) & MASK
-    x ^= x >> 16
-    return x >> 16 if half else x & 0xFFFF
 
 
 def dense_system(seed: int, n: int, values: list[float], density: float, field: float) -> SpinSystem:
@@ -79,7 +65,7 @@ def slow_sweeps(
     w, s, flips = square(system), spins.astype(int), 0
     for t, temperature in enumerate(temperatures):
         for i in range(system.n):
-            noise = -temperature * math.log((draw(read, first + t, i) + 1) / 65536)
+            noise = -temperature * math.log((oracle.chain_draw(KEY, read, first + t, i) + 1) / 65536)
             if -s[i] * (w[i] @ s + system.fields[i]) <= noise:
                 s[i] = -s[i]
                 flips += 1
@@ -234,7 +220,7 @@ def noise_of(sweep, block, temperature):
 
 def test_noise_is_exponential_to_five_millionths() -> None:
     for sweep, block, temperature in ((0, 0, 1.0), (2**32 - 1, 8, 1.0), (5, 0, 3.5)):
-        exact = [-math.log((draw(3, sweep, 64 * block + j) + 1) / 65536) for j in range(SPAN)]
+        exact = [-math.log((oracle.chain_draw(KEY, 3, sweep, 64 * block + j) + 1) / 65536) for j in range(SPAN)]
         noise = noise_of(sweep, block, temperature)
         assert noise.min() >= 0
         assert noise / temperature == pytest.approx(np.array(exact), abs=5e-6)
