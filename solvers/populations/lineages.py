@@ -10,7 +10,8 @@
 On a large sparse graph an anneal changes hundreds of components, and each is judged by itself; crossing with the own parent costs a population
 no diversity. From which temperature to re-anneal is learnt: where it has gained most lately. How long anneals should be, the champions tell: as long
 as merging them gives something better than each, many quick ones are worth more than a slow one; as long as a new champion is better than all before,
-much slower ones are worth it; where neither is so, only more of them help.
+much slower ones are worth it; where neither is so, only more of them help. The longer
+they are, the less lineages share.
 """
 
 from __future__ import annotations
@@ -109,7 +110,8 @@ def finish(plan: Plan, state: State, i: int, kappa: float) -> None:
         _select(plan.engine, state, i, rows)
     else:
         parents, values, counts = state.parents[i], state.values[i], state.counts[i, 2:4]
-        cross(plan, rows, parents, values, SHARE, gains, state.key, i, int(state.step[i]), counts)
+        share = SHARE * min(1.0, AVERAGE / float(state.effort[i]))
+        cross(plan, rows, parents, values, share, gains, state.key, i, int(state.step[i]), counts)
     probed = bool(state.effort[i] == PROBE)
     if probed:
         state.effort[i] = _first_effort(plan, state.parents[i])
