@@ -2,6 +2,7 @@
 
     python benchmarks/maxcut.py SUITE ... [--store runs/maxcut.jsonl] [--graphs G1 G2 ...] [--seconds S] [--seeds N] [--threads N]
     python benchmarks/maxcut.py --table [SUITE ...]          the tables of what is stored, without a run
+    python benchmarks/maxcut.py --table --document docs/performance.md --store benchmarks/results/maxcut.jsonl
     python benchmarks/maxcut.py --quick                      the peers' table on a few graphs: some minutes
 
 `SUITES` below holds the suites with their graphs, seconds, seeds and targets; `all` is all of them. A run stops at the best known cut. Loading and compiling
@@ -15,6 +16,7 @@ import argparse
 import datetime
 import os
 import platform
+import re
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -249,11 +251,19 @@ def fill(suite: Suite, store: Store) -> None:
         print(cell.graph, cell.solver, cell.settings, f"seed {cell.seed}:", shown, flush=True)
 
 
-def show(name: str, suite: Suite, store: Store) -> None:
-    """The table of a suite's stored rows."""
+def table_of(suite: Suite, store: Store) -> str:
+    """The table of a suite's stored rows, and where they come from."""
     chosen = [store.cells[k] for k in (key_of(c.row()) for c in cells(suite, store)) if k in store.cells]
-    print(f"\n### {name}\n")
-    print(f"{suite.table(chosen)}\n\n{provenance(chosen)}" if chosen else "Nothing is stored.")
+    return f"{suite.table(chosen)}\n\n*{provenance(chosen)}*" if chosen else "Nothing is stored."
+
+
+def document(path: Path, store: Store) -> None:
+    """Bring a document's tables up to date: each stands between ``<!-- SUITE -->`` and ``<!-- end -->``."""
+    text = path.read_text(encoding="utf-8")
+    blocks = re.compile(r"<!-- (\S+) -->\n.*?<!-- end -->", re.DOTALL)
+    path.write_text(
+        blocks.sub(lambda m: f"<!-- {m[1]} -->\n{table_of(SUITES[m[1]], store)}\n<!-- end -->", text), encoding="utf-8"
+    )
 
 
 def overridden(suite: Suite, options: argparse.Namespace) -> Suite:
@@ -275,6 +285,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int)
     parser.add_argument("--threads", type=int)
     parser.add_argument("--table", action="store_true", help="run nothing")
+    parser.add_argument("--document", type=Path, help="bring the tables of this file up to date")
     parser.add_argument("--quick", action="store_true", help=f"peers on {', '.join(QUICK)}, 5 s, one seed")
     options = parser.parse_args(arguments)
     names = options.suites
@@ -292,7 +303,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         suite = overridden(SUITES[name], options)
         if not options.table:
             fill(suite, store)
-        show(name, suite, store)
+        print(f"\n### {name}\n\n{table_of(suite, store)}")
+    if options.document is not None:
+        document(options.document, store)
 
 
 if __name__ == "__main__":

@@ -66,7 +66,10 @@ def test_a_second_call_runs_only_what_is_missing(tmp_path: Path, capsys: pytest.
     assert "G11 ensemble  seed 2" in shown
     assert "seed 1:" not in shown
     assert "1 of 1 at the best known cut" in shown
-    maxcut.main([*command, "--seeds", "2", "--table"])
+    page = tmp_path / "page.md"
+    page.write_text("before\n<!-- torus -->\nold\n<!-- end -->\nafter\n", encoding="utf-8")
+    maxcut.main([*command, "--seeds", "2", "--table", "--document", str(page)])
+    assert page.read_text(encoding="utf-8") == "before\n<!-- torus -->\nNothing is stored.\n<!-- end -->\nafter\n"
     assert path.read_text() == after
 
 
@@ -150,6 +153,10 @@ def test_gaps_are_of_the_median_and_totals_add_up() -> None:
     g2 = [row(graph="G2", cut=200, best_known=200)]
     assert gap(g1) == pytest.approx(0.02)
     assert gap([row(cut=-98, best_known=-100)]) == pytest.approx(-0.02)
+    record = row(graph="G3", cut=110, best_known=100)
+    assert "2 of 2 at the best known cut (median over seeds), mean gap 0.0000%" in cuts_table(
+        [row(cut=100), record], {}
+    )
     text = cuts_table([*g1, *g2], {"hits": 1, "mean": 0.02, "worst": 0.01})
     assert "| G1 | 100 | 100, 97, 98 | 2.0000% | 1.00, -, - |" in text
     assert "1 of 2 at the best known cut (median over seeds), mean gap 1.0000%, worst 2.000%." in text
@@ -168,7 +175,7 @@ def test_independent_sets_are_counted_by_workload() -> None:
     assert (
         "5 workloads, 4 answers feasible: 2 below the Tabu target (target 0: **not met**), 2 at least NeuroSA's" in text
     )
-    assert "1 better (target 1: met)" in text
+    assert "best of five (target 175 of 180: **not met**), 1 better (target 1: met)" in text
 
 
 def test_a_peer_is_judged_by_its_better_setting() -> None:
