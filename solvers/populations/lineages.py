@@ -1,7 +1,7 @@
 """Populations on sparse graphs: lineages that are re-annealed and keep, component by component, the better of what they were and what they became.
 
     in each round, for the lineages of an island side by side, each with a timer of its own,
-      x' = anneal of x from a lower temperature, and, unless quick ones do, a pass of compound moves
+      x' = anneal of x from a lower temperature, and, where that is long, a pass of compound moves
       x  = crossover(x', x): where the two differ, each connected component of the difference takes the better side
       and nearly always crossover with another lineage as well
     when the lineages have become equally good, the best state is a champion, and the island starts anew from random states
@@ -97,8 +97,8 @@ def temperatures(state: State, i: int, kappa: float, first: int, last: int) -> N
 def finish(plan: Plan, state: State, i: int, kappa: float) -> None:
     """The end of a round, and the next one's beginning."""
     rows = np.empty_like(state.parents[i])
-    if state.effort[i] >= AVERAGE:
-        # Shorter anneals mean that crossover judges each place by itself, and does the same better.
+    if state.effort[i] > AVERAGE:
+        # With short anneals crossover judges each place by itself, and does the same better; a first population would settle too early.
         plan.engine.polish(state.work[i], state.counts[i])
     plan.engine.unload(state.work[i], rows)
     crossings, components = state.counts[i, 2:4].tolist()
