@@ -22,11 +22,11 @@ from .kernels.crossover import clusters
 from .kernels.resample import resample
 from .kernels.start import random_spins
 from .populations import descents, lineages
-from .populations.engines import Chains, Engine, RealLanes, aligned, engine_of, lanes_fit, real_lanes_fit
+from .populations.engines import Chains, Engine, aligned, engine_of, lanes_of
 from .populations.population import CHAMPIONS, Plan, State
 from .populations.reduction import MAX_STATES, Reduction
 from .registry import solver
-from .system import spin_system
+from .system import SpinSystem, spin_system
 from .temperature import GREEDY, optima_wanted, temperature_range
 
 DEFAULT_SWEEPS = 20_000
@@ -74,13 +74,9 @@ class Ensemble:
     def prepare(self, problem: Model) -> Plan:
         reduction = Reduction.of(spin_system(problem, coloured=False))
         core = reduction.core
-        engine: Engine | None = None
-        if self.engine == "chains":
-            engine = Chains.of(core)
-        elif self.engine == "auto" or lanes_fit(core):
-            engine = engine_of(core)
-        elif real_lanes_fit(core):
-            engine = RealLanes.of(core)
+        choose: dict[str, Callable[[SpinSystem], Engine | None]]
+        choose = {"auto": engine_of, "lanes": lanes_of, "chains": Chains.of}
+        engine = choose[self.engine](core)
         if engine is None:
             raise InputError("the lanes do not fit this problem (more than 100 edges a spin): use engine=chains")
         return Plan(reduction=reduction, engine=engine)

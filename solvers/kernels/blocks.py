@@ -51,7 +51,8 @@ def spread(builder: Any, kind: Block, value: Any) -> Any:
     return builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(_INDEX, kind.count), [0] * kind.count))
 
 
-def _is_float(kind: Block) -> bool:
+def is_float(kind: Block) -> bool:
+    """Whether its lanes are floats."""
     return isinstance(kind.element, types.Float)
 
 
@@ -95,10 +96,10 @@ def add_row(context, fields, row, factor):
     def generate(cg, builder, signature, args):
         total, row_value, scalar = args
         if row.element != fields.element:
-            widen = builder.fpext if _is_float(row) else builder.sext
+            widen = builder.fpext if is_float(row) else builder.sext
             row_value = widen(row_value, fields.llvm)
         times = spread(builder, fields, scalar)
-        if _is_float(fields):
+        if is_float(fields):
             return builder.fadd(total, builder.fmul(row_value, times))
         return builder.add(total, builder.mul(row_value, times))
 
@@ -135,7 +136,7 @@ def passing(context, fields, up, bounds):
     def generate(cg, builder, signature, args):
         values, word, least = args
         lanes = builder.bitcast(word, ir.VectorType(_BIT, BLOCK))
-        if _is_float(fields):
+        if is_float(fields):
             gains = builder.select(lanes, values, builder.fneg(values))
             passes = builder.fcmp_ordered(">=", gains, least)
         else:

@@ -14,7 +14,7 @@ from .blocks import BLOCK, load_block, store
 from .jit import kernel
 from .noise import SPAN, exponential_noise
 from .philox import TILE
-from .vector import LANES, count_changes, flip_real, splat, subtract_where_down, times
+from .vector import LANES, count_changes, flip, splat, subtract_where_down, times
 
 
 @kernel
@@ -45,7 +45,7 @@ def real_lane_sweeps(indptr, indices, doubled, totals, spins, temperatures, coun
                     e += one
                 noise = times(load_block(floats, np.uint64(k) * lanes), temperature)
                 before = load_block(spins, i * lanes)
-                after = flip_real(before, total, noise)
+                after = flip(before, total, noise)
                 flips += count_changes(before, after)
                 store(spins, i * lanes, after)
     counts[0] += flips

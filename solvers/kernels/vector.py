@@ -12,7 +12,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from .blocks import BLOCK, Block, loader, spread
+from .blocks import BLOCK, Block, is_float, loader, spread
 
 LANES = BLOCK
 I8, I16, U16 = (Block(t, LANES) for t in (types.int8, types.int16, types.uint16))
@@ -23,6 +23,12 @@ _INDEX = ir.IntType(32)
 
 def _zeros(kind: Block) -> Any:
     return ir.Constant(kind.llvm, [0] * kind.count)
+
+
+def _gains(builder: Any, spins: Any, kind: Block, sums: Any) -> Any:
+    """LLVM code for spin * sum of each lane."""
+    down = builder.icmp_signed("<", spins, _zeros(I8))
+    return builder.select(down, builder.fneg(sums) if is_float(kind) else builder.neg(sums), sums)
 
 
 def _binary(name: str) -> Any:
@@ -114,11 +120,12 @@ def flip(context, spins, sums, noise):
     """Spins (bytes) after the test: negated where spin * sum >= -noise."""
 
     def generate(cg, builder, signature, args):
-        spins, sums, noise = args
-        down = builder.icmp_signed("<", spins, _zeros(I8))
-        gain = builder.select(down, builder.neg(sums), sums)
-        passes = builder.icmp_signed(">=", gain, builder.neg(noise))
-        return builder.select(passes, builder.neg(spins), spins)
+        before, gain, least = args[0], _gains(builder, args[0], sums, args[1]), args[2]
+        if is_float(sums):
+            passes = builder.fcmp_ordered(">=", gain, builder.fneg(least))
+        else:
+            passes = builder.icmp_signed(">=", gain, builder.neg(least))
+        return builder.select(passes, builder.neg(before), before)
 
     return I8(I8, sums, sums), generate
 
@@ -149,9 +156,8 @@ def gains16(context, spins, sums):
     """spin * sum of each lane, in 16 bits."""
 
     def generate(cg, builder, signature, args):
-        spins, wide = args[0], args[1] if sums == I16 else builder.sext(args[1], I16.llvm)
-        down = builder.icmp_signed("<", spins, _zeros(I8))
-        return builder.select(down, builder.neg(wide), wide)
+        wide = args[1] if sums == I16 else builder.sext(args[1], I16.llvm)
+        return _gains(builder, args[0], I16, wide)
 
     return I16(I8, sums), generate
 
@@ -212,17 +218,3 @@ def subtract_where_down(context, total, spins, value):
         return builder.select(down, builder.fsub(total_value, spread(builder, total, scalar)), total_value)
 
     return total(total, I8, total.element), generate
-
-
-@intrinsic
-def flip_real(context, spins, sums, noise):
-    """Spins (bytes) after the test: negated where spin * sum >= -noise; floats."""
-
-    def generate(cg, builder, signature, args):
-        spins, sums, noise = args
-        down = builder.icmp_signed("<", spins, _zeros(I8))
-        gain = builder.select(down, builder.fneg(sums), sums)
-        passes = builder.fcmp_ordered(">=", gain, builder.fneg(noise))
-        return builder.select(passes, builder.neg(spins), spins)
-
-    return I8(I8, sums, sums), generate

@@ -24,6 +24,10 @@ from ..system import SpinSystem
 from ..temperature import COLDEST
 from .matrix import Matrix, matrix_of
 
+Array = NDArray[Any]
+Floats = NDArray[np.float64]
+Counts = NDArray[np.int64]
+
 MAX_DEGREE = 100
 MAX_EXPANSION = 4
 MAX_ROW = 2**15 - 1
@@ -56,19 +60,12 @@ class Engine(Protocol):
     def width(self) -> int: ...
     @property
     def kind(self) -> np.dtype[Any]: ...
-    def load(self, rows: Spins, work: Spins, local: NDArray[Any]) -> None: ...
+    def load(self, rows: Spins, work: Spins, local: Array) -> None: ...
     def unload(self, work: Spins, rows: Spins) -> None: ...
     def sweeps(
-        self,
-        work: Spins,
-        local: NDArray[Any],
-        temperatures: NDArray[np.float64],
-        counts: NDArray[np.int64],
-        key: int,
-        island: int,
-        first: int,
+        self, work: Spins, local: Array, temperatures: Floats, counts: Counts, key: int, island: int, first: int
     ) -> None: ...
-    def polish(self, work: Spins, counts: NDArray[np.int64]) -> None: ...
+    def polish(self, work: Spins, counts: Counts) -> None: ...
 
 
 def lanes_fit(system: SpinSystem) -> bool:
@@ -82,9 +79,11 @@ def rows_fit(system: SpinSystem) -> bool:
     return system.integral and system.largest <= MAX_ROW
 
 
-def real_lanes_fit(system: SpinSystem) -> bool:
-    """Whether the float lanes pay: few edges a spin."""
-    return system.indices.size <= MAX_DEGREE * system.n
+def lanes_of(system: SpinSystem) -> Lanes | RealLanes | None:
+    """The lanes that take this problem and pay, if any do."""
+    if lanes_fit(system):
+        return Lanes.of(system)
+    return RealLanes.of(system) if system.indices.size <= MAX_DEGREE * system.n else None
 
 
 def engine_of(system: SpinSystem) -> Engine:
@@ -92,7 +91,7 @@ def engine_of(system: SpinSystem) -> Engine:
     if lanes_fit(system):
         return Lanes.of(system)
     chains = Chains.of(system)
-    return RealLanes.of(system) if chains.matrix is None and real_lanes_fit(system) else chains
+    return (lanes_of(system) if chains.matrix is None else None) or chains
 
 
 class _SideBySide:
@@ -112,7 +111,7 @@ class _SideBySide:
     def kind(self) -> np.dtype[Any]:
         return np.dtype(np.int8)
 
-    def load(self, rows: Spins, work: Spins, local: NDArray[Any]) -> None:
+    def load(self, rows: Spins, work: Spins, local: Array) -> None:
         work.reshape(-1, LANES)[:] = rows.T
 
     def unload(self, work: Spins, rows: Spins) -> None:
@@ -151,14 +150,7 @@ class Lanes(_SideBySide):
         )
 
     def sweeps(
-        self,
-        work: Spins,
-        local: NDArray[Any],
-        temperatures: NDArray[np.float64],
-        counts: NDArray[np.int64],
-        key: int,
-        island: int,
-        first: int,
+        self, work: Spins, local: Array, temperatures: Floats, counts: Counts, key: int, island: int, first: int
     ) -> None:
         hottest = float(temperatures.max(initial=0.0))
         levels = int(min(MAX_LEVELS, int(self.bounds.max(initial=0)), np.ceil(12 * hottest)))
@@ -169,7 +161,7 @@ class Lanes(_SideBySide):
         )  # fmt: skip
         counts[1] += temperatures.shape[0] * self.indices.size * LANES
 
-    def polish(self, work: Spins, counts: NDArray[np.int64]) -> None:
+    def polish(self, work: Spins, counts: Counts) -> None:
         """One pass of compound moves (`kernels.compound`). counts: as in `State`."""
         degrees = np.diff(self.indptr)
         before = aligned((int(degrees.max(initial=0)) * LANES,), np.int8)
@@ -200,14 +192,7 @@ class RealLanes(_SideBySide):
         )
 
     def sweeps(
-        self,
-        work: Spins,
-        local: NDArray[Any],
-        temperatures: NDArray[np.float64],
-        counts: NDArray[np.int64],
-        key: int,
-        island: int,
-        first: int,
+        self, work: Spins, local: Array, temperatures: Floats, counts: Counts, key: int, island: int, first: int
     ) -> None:
         t = np.clip(temperatures, 0, HOTTEST).astype(np.float32).ravel()
         real_lane_sweeps(
@@ -215,7 +200,7 @@ class RealLanes(_SideBySide):
         )
         counts[1] += temperatures.shape[0] * self.indices.size * LANES
 
-    def polish(self, work: Spins, counts: NDArray[np.int64]) -> None:
+    def polish(self, work: Spins, counts: Counts) -> None:
         """Nothing: compound moves are for integers."""
 
 
@@ -248,7 +233,7 @@ class Chains:
     def width(self) -> int:
         return self.system.n if self.matrix is None else self.matrix.width
 
-    def load(self, rows: Spins, work: Spins, local: NDArray[Any]) -> None:
+    def load(self, rows: Spins, work: Spins, local: Array) -> None:
         work.reshape(rows.shape)[:] = rows
         for r in range(rows.shape[0]):
             if self.matrix is not None:
@@ -261,17 +246,17 @@ class Chains:
     def unload(self, work: Spins, rows: Spins) -> None:
         rows[:] = work.reshape(rows.shape)
 
-    def polish(self, work: Spins, counts: NDArray[np.int64]) -> None:
+    def polish(self, work: Spins, counts: Counts) -> None:
         """Nothing: chains have no compound moves."""
 
-    def copy(self, work: Spins, local: NDArray[Any], source: NDArray[np.int64]) -> None:
+    def copy(self, work: Spins, local: Array, source: NDArray[np.int64]) -> None:
         """Lineage k becomes a copy of lineage source[k], which stays itself."""
         rows = work.reshape(self.reads, self.system.n)
         for k in np.flatnonzero(source != np.arange(self.reads)).tolist():
             rows[k] = rows[source[k]]
             local[k] = local[source[k]]
 
-    def values_of(self, work: Spins, local: NDArray[Any]) -> NDArray[np.float64]:
+    def values_of(self, work: Spins, local: Array) -> NDArray[np.float64]:
         """-(sum_{i<j} w s s + sum h s) of each lineage, from its local fields: (reads,)."""
         n = self.system.n
         rows = work.reshape(self.reads, n).astype(np.float64)
@@ -281,14 +266,7 @@ class Chains:
         return values
 
     def sweeps(
-        self,
-        work: Spins,
-        local: NDArray[Any],
-        temperatures: NDArray[np.float64],
-        counts: NDArray[np.int64],
-        key: int,
-        island: int,
-        first: int,
+        self, work: Spins, local: Array, temperatures: Floats, counts: Counts, key: int, island: int, first: int
     ) -> None:
         s = self.system
         rows = work.reshape(CHAINS, s.n)
