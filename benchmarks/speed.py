@@ -95,7 +95,7 @@ def _solve(path: Path, threads: int) -> None:
     out = {
         "cut": r.objective,
         "solve_s": r.time.solve_s,
-        "prepare_s": r.time.compile_s,
+        "prepare_s": r.time.prepare_s,
         "total_s": took,
         "peak_gib": peak,
     }

@@ -108,7 +108,8 @@ def show(result: Result, output: Path | None) -> None:
     t = result.time
     load = "" if t.load_s is None else f"load {seconds(t.load_s)} · "
     row(
-        "time", f"{load}compile {seconds(t.compile_s)} · solve {seconds(t.solve_s)} · best after {seconds(t.to_best_s)}"
+        "time",
+        f"{load}compile {seconds(t.compile_s)} · solve {seconds(t.solve_s)}, {seconds(t.prepare_s)} of it preparing · best after {seconds(t.to_best_s)}",
     )
     e = result.events
     rate = f" ({quantity(e.spin_tests / t.solve_s)}/s)" if t.solve_s > 0 else ""

@@ -40,9 +40,7 @@ def solve(
     ] = None,
     as_: Annotated[Kind | None, typer.Option("--as", help="Convert the problem first, exactly.")] = None,
     format: Annotated[str | None, typer.Option(help="The file's format, where content and suffix do not tell.")] = None,
-    time_limit: Annotated[
-        float | None, typer.Option(help="Seconds, from the first spin test; loading and compiling apart.")
-    ] = None,
+    time_limit: Annotated[float | None, typer.Option(help="Seconds of solving; loading and compiling apart.")] = None,
     num_sweeps: Annotated[int | None, typer.Option(help="Sweeps of one read.")] = None,
     target: Annotated[
         float | None, typer.Option(help="Stop once the objective is this good; exit code 3 if it never is.")

@@ -75,12 +75,14 @@ class Events:
 class Times:
     """Seconds of wall time.
 
-    ``load_s`` is None where the caller brought a loaded problem. ``compile_s`` is the kernels' compilation or their loading from the cache;
-    ``solve_s`` starts at the first spin test; ``to_best_s`` is when, in ``solve_s``, the best was found.
+    ``load_s`` is None where the caller brought a loaded problem. ``compile_s`` is the kernels' compilation or their loading from the cache.
+    ``solve_s`` is all the rest, and what a time limit is about: ``prepare_s`` is its part before the first spin test, when the problem is brought into
+    the kernels' form, and ``to_best_s`` is when, in ``solve_s``, the best was found.
     """
 
     load_s: float | None
     compile_s: float
+    prepare_s: float
     solve_s: float
     to_best_s: float
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
+from numba.core.event import install_timer
 from numpy.typing import ArrayLike, NDArray
 
 from .checkpoint import Checkpoint
@@ -187,7 +188,7 @@ def drive(
     open_ended
         Whether the solver goes on with new rounds until a limit stops it.
     time_limit
-        Seconds, from the first spin test; with `resume`, of all runs together.
+        Seconds, preparing included and compiling not; with `resume`, of all runs together. A sweep or so is done in any case.
     callback
         Called with a `Progress`; a true return value stops the solve.
     checkpoint
@@ -197,14 +198,17 @@ def drive(
     """
     clock = time.perf_counter
     started = clock()
-    system = solver.prepare(problem)
-    solver.warm_up(system)
-    first_threads = threads if resume is None else resume.threads
-    state = solver.init(system, seed, open_ended=open_ended, threads=first_threads, initial=initial)
+    compiling: Any
+    with install_timer("numba:compiler_lock", lambda _: None) as compiling:
+        system = solver.prepare(problem)
+        solver.warm_up(system)
+        first_threads = threads if resume is None else resume.threads
+        state = solver.init(system, seed, open_ended=open_ended, threads=first_threads, initial=initial)
     if resume is not None:
         resume.check(state)
         state = solver.load_state(resume.state)
-    compile_s = clock() - started
+    compile_s = compiling.duration if compiling.done else 0.0
+    prepare_s = clock() - started - compile_s
     sense = problem.sense
     best_known = problem.best_known
 
@@ -219,7 +223,7 @@ def drive(
 
         report = solver.report(system, state)
         run = _start(problem, report) if resume is None else _resumed(problem, resume)
-        origin = clock() - run.elapsed
+        origin = clock() - run.elapsed - prepare_s
         verify_s = 0.0
 
         def adopt(report: Report, at: float) -> None:
@@ -273,7 +277,7 @@ def drive(
                 status = Status.TARGET
             elif report.finished:
                 status = Status.OPTIMAL if report.proved else Status.COMPLETED
-            elif time_limit is not None and run.elapsed >= time_limit:
+            elif time_limit is not None and run.elapsed >= time_limit and (resume is not None or report.sweeps > 0):
                 status = Status.TIME_LIMIT
             elif interrupt.seen:
                 status = Status.INTERRUPTED
@@ -328,7 +332,7 @@ def drive(
         objectives=objectives,
         multiplicity=multiplicity,
         best_known=best_known,
-        time=Times(load_s=load_s, compile_s=compile_s, solve_s=run.elapsed, to_best_s=run.to_best),
+        time=Times(load_s=load_s, compile_s=compile_s, prepare_s=prepare_s, solve_s=run.elapsed, to_best_s=run.to_best),
         num_sweeps=report.sweeps,
         num_reads=run.samples.reads,
         events=report.events,

@@ -47,8 +47,9 @@ class Ensemble:
     num_sweeps
         Sweeps of each lineage, over all rounds. Default 20000; with a time limit or a target alone, no end.
     engine
-        "lanes", "chains", or "auto". Lanes are for at most 100 edges a spin on average: of bytes where weights are integers, few of them beyond +1 and
-        -1, and no row beyond 32767, else of float32, unless a twentieth of all pairs or more are coupled. Those have chains, which keep a matrix.
+        "lanes", "chains", or "auto". Lanes take at most 100 edges a spin on average: bytes where weights are integers, few of them beyond +1 and
+        -1, and no row beyond 32767; else float32, and of themselves only up to 32 edges a spin and a twentieth of all pairs. The rest has chains,
+        which keep a matrix where a twentieth of all pairs or more are coupled.
     kappa
         The timers' knob (`FNTimer.between`): small is linear in 1/T. On dense graphs T falls linearly.
     """

@@ -56,7 +56,7 @@ def solve(
     solver
         Its name (`fnanneal.solvers.names`); "ensemble" by default.
     time_limit
-        Seconds, from the first spin test, compiling and loading apart.
+        Seconds, compiling and loading apart; a sweep or so is done in any case.
     num_sweeps, num_reads
         Sweeps of one lane; independent reads. With neither these nor a limit, each solver's default budget.
     target

@@ -20,6 +20,7 @@ from ..problems.model import Model
 from ..problems.models import MaxCut
 from ..result import Spins
 from .kernels.colour import greedy_colours
+from .kernels.rows import largest_row, local_fields
 from .kernels.sweep import SPAN
 
 _INT32_GAIN = 2**29
@@ -85,12 +86,9 @@ class SpinSystem:
 
     def local_fields(self, spins: Spins) -> NDArray[Any]:
         """sum_j w_ij s_j + h_i of spins (n,), in the kernels' order: (n,)."""
-        product = self.weights * spins[self.indices]
-        # reduceat would give an empty row its successor's first term; the running sum knows empty rows.
-        sums = np.zeros(product.size + 1, np.int64 if self.integral else np.float64)
-        np.cumsum(product, out=sums[1:])
-        fields: NDArray[Any] = sums[self.indptr[1:]] - sums[self.indptr[:-1]] + self.fields
-        return fields.astype(self.fields.dtype)
+        fields = np.empty_like(self.fields)
+        local_fields(self.indptr, self.indices, self.weights, self.fields, np.ascontiguousarray(spins, np.int8), fields)
+        return fields
 
     def value(self, spins: Spins) -> int | float:
         """value(s) of the module's docstring, of spins (n,) in the kernels' order."""
@@ -150,7 +148,10 @@ def spin_system(problem: Model, *, coloured: bool) -> SpinSystem:
     """
     graph, external = as_spins(problem)
     couplings, fields, unit = scaled_numbers(graph.weights, external)
-    indptr, indices, weights = graph.replace_weights(couplings).csr()
+    if couplings.dtype != graph.weights.dtype or not np.array_equal(couplings, graph.weights):
+        graph = graph.replace_weights(couplings)
+    # A problem's own rows are kept with it, for the next solve.
+    indptr, indices, weights = graph.csr()
     return assembled(indptr, indices.view(np.uint32), weights, fields, unit, coloured=coloured)
 
 
@@ -171,12 +172,14 @@ def assembled(
         degree = np.diff(indptr)
         colours = greedy_colours(indptr, indices, np.argsort(-degree, kind="stable").astype(np.uint32))
         order = np.argsort(colours, kind="stable")
-        indptr, indices, weights = _permuted(indptr, indices, weights, order)
-        fields = fields[order]
+        if np.array_equal(order, np.arange(n)):
+            order = None
+        else:
+            indptr, indices, weights = _permuted(indptr, indices, weights, order)
+            fields = fields[order]
         bounds = np.cumsum(np.bincount(colours))
         segments = np.unique(np.concatenate([[0], bounds, np.arange(0, n, SPAN), [n]])).astype(np.int64)
-    sums = np.concatenate([[0.0], np.cumsum(np.abs(weights.astype(np.float64)))])
-    largest = float((sums[indptr[1:]] - sums[indptr[:-1]] + np.abs(fields)).max())
+    largest = float(largest_row(indptr, weights, fields))
     kind: type[np.int32 | np.float64] = np.float64
     if fields.dtype == np.int64:
         if largest < _INT32_GAIN:

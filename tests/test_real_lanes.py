@@ -100,6 +100,7 @@ def test_the_engine_is_chosen_by_the_instance() -> None:
     assert isinstance(chains, Chains)
     assert chains.matrix is None
     assert isinstance(engine_of(Case.random(3, 200, 5, "large", True).system), RealLanes)
+    assert isinstance(engine_of(Case.random(3, 1200, 50, "large", True).system), Chains)
 
 
 @pytest.mark.parametrize("unit", [1e-300, 1.0, 1e300])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import signal
+import time
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from fnanneal import Ising, Progress, Result, Status, solve
 from fnanneal.errors import InputError
 from fnanneal.problems.couplings import Couplings
 from fnanneal.problems.models import QUBO
-from fnanneal.solvers import names
+from fnanneal.solvers import names, registry
 from fnanneal.solvers.exact import KEPT, Exact
 from fnanneal.solvers.neurosa import NeuroSA
 from fnanneal.solvers.sa import SimulatedAnnealing
@@ -294,6 +295,23 @@ def test_a_time_limit_is_kept(name: str) -> None:
     assert r.verify()
     times = [t for t, _ in r.trace]
     assert times == sorted(times)
+
+
+@pytest.mark.parametrize("name", names())
+def test_preparing_counts_as_solving_and_a_late_start_still_sweeps(name: str, monkeypatch: Any) -> None:
+    problem = small(6, 22, "pm1")
+    solve(problem, name, time_limit=0.01, seed=1, threads=1)
+    cls = registry.get(name)
+    prepare = cls.prepare
+
+    def slowly(self: Any, problem: Any) -> Any:
+        time.sleep(0.2)
+        return prepare(self, problem)
+
+    monkeypatch.setattr(cls, "prepare", slowly)
+    r = solve(problem, name, time_limit=0.1, seed=1, threads=1)
+    assert r.time.compile_s < 0.2 <= r.time.prepare_s < r.time.solve_s
+    assert r.events.spin_tests > 0
 
 
 def test_a_limited_anneal_goes_on_in_rounds() -> None:

@@ -29,6 +29,8 @@ Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
 MAX_DEGREE = 100
+# Float lanes pay every edge at every test, chains only at flips: docs/performance.md.
+REAL_DEGREE = 32
 MAX_EXPANSION = 4
 MAX_ROW = 2**15 - 1
 MAX_LEVELS = 4096
@@ -80,7 +82,7 @@ def rows_fit(system: SpinSystem) -> bool:
 
 
 def lanes_of(system: SpinSystem) -> Lanes | RealLanes | None:
-    """The lanes that take this problem and pay, if any do."""
+    """The lanes that this problem fits, if any."""
     if lanes_fit(system):
         return Lanes.of(system)
     return RealLanes.of(system) if system.indices.size <= MAX_DEGREE * system.n else None
@@ -91,7 +93,8 @@ def engine_of(system: SpinSystem) -> Engine:
     if lanes_fit(system):
         return Lanes.of(system)
     chains = Chains.of(system)
-    return (lanes_of(system) if chains.matrix is None else None) or chains
+    pays = chains.matrix is None and system.indices.size <= REAL_DEGREE * system.n
+    return RealLanes.of(system) if pays else chains
 
 
 class _SideBySide:

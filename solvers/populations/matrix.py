@@ -111,15 +111,17 @@ class Bits:
         n, width, stride = system.n, padded(system.n, BLOCK), padded(system.n, BLOCK * WORDS) // BLOCK
         if not system.integral or (n + 1) * stride * 8 > DENSE_BYTES:
             return None
-        values = {int(w) for w in np.unique(system.weights)} | ({0} if system.weights.size < n * (n - 1) else set())
-        if len(values) > 2:
+        weights = system.weights
+        least, most = (int(weights.min()), int(weights.max())) if weights.size else (0, 0)
+        values = {least, most} | ({0} if weights.size < n * (n - 1) else set())
+        if len(values) > 2 or not np.all((weights == least) | (weights == most)):
             return None
         if len(values) < 2:
             values |= {0}
         low = min(values, key=lambda v: (abs(v), v))
         step = sum(values) - 2 * low
         high = np.zeros((n + 1, stride * BLOCK), np.bool_)
-        high[np.repeat(np.arange(n), np.diff(system.indptr)), system.indices] = system.weights != low
+        high[np.repeat(np.arange(n), np.diff(system.indptr)), system.indices] = weights != low
         bits = np.packbits(high, axis=1, bitorder="little").view("<u8").astype(np.uint64)
         own = np.zeros(width, np.uint64)
         own[:n] = bits[np.arange(n), np.arange(n) // BLOCK]
