@@ -43,7 +43,7 @@ class Ensemble:
     Attributes
     ----------
     num_reads
-        Islands: independent populations, of 64 lineages each (16 on dense graphs). 2, or with a limit alone one a thread.
+        Islands: independent populations, of 64 lineages each (32 on dense graphs, 16 chains on others). 2, or with a limit alone one a thread.
     num_sweeps
         Sweeps of each lineage, over all rounds. Default 20000; with a time limit or a target alone, no end.
     engine

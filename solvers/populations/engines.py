@@ -34,7 +34,7 @@ REAL_DEGREE = 32
 MAX_EXPANSION = 4
 MAX_ROW = 2**15 - 1
 MAX_LEVELS = 4096
-CHAINS = 16
+CHAINS, POPULATION = 16, 32
 EXP_RANGE = 22.2
 # Far above any gain, and its products with a draw still a float32.
 HOTTEST = 1e30
@@ -226,7 +226,7 @@ class Chains:
 
     @property
     def reads(self) -> int:
-        return CHAINS
+        return CHAINS if self.matrix is None else POPULATION
 
     @property
     def kind(self) -> np.dtype[Any]:
@@ -272,11 +272,11 @@ class Chains:
         self, work: Spins, local: Array, temperatures: Floats, counts: Counts, key: int, island: int, first: int
     ) -> None:
         s = self.system
-        rows = work.reshape(CHAINS, s.n)
+        rows = work.reshape(self.reads, s.n)
         if self.matrix is not None:
             t = np.ascontiguousarray(np.clip(temperatures, 0, HOTTEST).T, np.float32)
             for r, spins in enumerate(rows):
-                self.matrix.sweeps(t[r], spins, local[r], counts, key, island * CHAINS + r, first)
+                self.matrix.sweeps(t[r], spins, local[r], counts, key, island * self.reads + r, first)
             return
         slopes = np.ascontiguousarray(1 / np.clip(temperatures, COLDEST, 1 / COLDEST).T)
         reach = -1
@@ -287,5 +287,5 @@ class Chains:
         for r, spins in enumerate(rows):
             anneal(
                 s.indptr, s.indices, s.weights, s.segments, slopes[r], False, reach, spins, local[r], spins.copy(), values, counts,
-                np.uint64(key), island * CHAINS + r, first,
+                np.uint64(key), island * self.reads + r, first,
             )  # fmt: skip
