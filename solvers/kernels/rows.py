@@ -18,6 +18,17 @@ def local_fields(indptr, indices, weights, fields, spins, out):
 
 
 @kernel
+def values_from(local, spins, fields, shift, values):
+    """-(sum_{i<j} w s s + sum h s) of states spins (r, n), into values (r,), from local (r, width): sum_j w_ij s_j + h_i + shift s_i."""
+    n = fields.size
+    for r in range(spins.shape[0]):
+        both = np.int64(0) * local.dtype.type(0)
+        for i in range(np.uint64(n)):
+            both += spins[r, i] * (local[r, i] + fields[i])
+        values[r] = -(both - shift * n) / 2
+
+
+@kernel
 def largest_row(indptr, weights, fields):
     """The largest of sum_j |w_ij| + |h_i|, as a float64."""
     largest = 0.0

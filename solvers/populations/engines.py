@@ -18,6 +18,7 @@ from ...result import Spins
 from ..kernels.compound import MOST_FOLLOWING, compound_moves
 from ..kernels.lanes import OFFSETS, lane_sweeps
 from ..kernels.real_lanes import real_lane_sweeps
+from ..kernels.rows import values_from
 from ..kernels.sweep import TABLE, anneal
 from ..kernels.vector import LANES
 from ..system import SpinSystem
@@ -261,11 +262,9 @@ class Chains:
 
     def values_of(self, work: Spins, local: Array) -> NDArray[np.float64]:
         """-(sum_{i<j} w s s + sum h s) of each lineage, from its local fields: (reads,)."""
-        n = self.system.n
-        rows = work.reshape(self.reads, n).astype(np.float64)
+        values = np.empty(self.reads)
         shift = 0 if self.matrix is None else self.matrix.shift
-        both = (rows * local[:, :n]).sum(axis=1) - shift * n + rows @ self.system.fields
-        values: NDArray[np.float64] = -both / 2
+        values_from(local, work.reshape(self.reads, self.system.n), self.system.fields, shift, values)
         return values
 
     def sweeps(
