@@ -222,8 +222,8 @@ def drive(
                 list(pool.map(function, range(count)))
 
         report = solver.report(system, state)
-        run = _start(problem, report) if resume is None else _resumed(problem, resume)
-        origin = clock() - run.elapsed - prepare_s
+        run = _start(problem, report, prepare_s) if resume is None else _resumed(problem, resume, prepare_s)
+        origin = clock() - run.elapsed
         verify_s = 0.0
 
         def adopt(report: Report, at: float) -> None:
@@ -346,7 +346,7 @@ def _fraction(budget: float | None, elapsed: float, time_limit: float | None) ->
     return min(1.0, max(used)) if used else None
 
 
-def _start(problem: Problem, report: Report) -> _Run:
+def _start(problem: Problem, report: Report, elapsed: float) -> _Run:
     r = int(np.argmax(report.values))
     spins = report.spins(r)
     objective = problem.objective(spins)
@@ -355,21 +355,21 @@ def _start(problem: Problem, report: Report) -> _Run:
         spins=spins,
         claimed=float(report.values[r]),
         settled=float(report.values[r]),
-        elapsed=0.0,
-        to_best=0.0,
-        trace=[(0.0, objective)],
+        elapsed=elapsed,
+        to_best=elapsed,
+        trace=[(elapsed, objective)],
         samples=Samples(n=problem.n),
     )
 
 
-def _resumed(problem: Problem, resume: Checkpoint) -> _Run:
+def _resumed(problem: Problem, resume: Checkpoint, more: float) -> _Run:
     spins = resume.spins
     return _Run(
         objective=problem.objective(spins),
         spins=spins,
         claimed=resume.claimed,
         settled=resume.settled,
-        elapsed=resume.elapsed,
+        elapsed=resume.elapsed + more,
         to_best=resume.to_best,
         trace=[(t, v) for t, v in resume.trace],
         samples=Samples.from_arrays(problem.n, resume.samples),

@@ -268,7 +268,7 @@ def test_initial_states_are_used_in_turn(name: str) -> None:
         assert found == {(1, 1, 1, 1): 3, (1, 1, -1, -1): 2}
     one = run(problem, name, num_reads=2, initial_states=[-1, -1, 1, 1], **frozen)
     assert one.states.tolist() == [[-1, -1, 1, 1]]
-    assert one.trace[0] == (0.0, -2)
+    assert one.trace[0] == (one.time.prepare_s, -2)
 
 
 @pytest.mark.parametrize("name", names())
