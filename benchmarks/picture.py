@@ -37,7 +37,7 @@ def main() -> None:
     plt.rcParams.update(
         {"font.size": 10, "svg.hashsalt": "fnanneal", "axes.spines.top": False, "axes.spines.right": False}
     )
-    figure, axes = plt.subplots(figsize=(7, 3.6))
+    figure, axes = plt.subplots(figsize=(7, 4.2))
     grid = np.geomspace(5e-3, SECONDS, 400)
     for name, colour in COLOURS.items():
         fnanneal.solve("G22", name, time_limit=0.01)
@@ -55,7 +55,7 @@ def main() -> None:
     axes.set_xlabel("time, one core (thick: median of five seeds)")
     axes.set_ylabel("best known cut (13359) - best cut")
     axes.grid(alpha=0.25)
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(-0.02, 0.98))
     figure.tight_layout()
     figure.savefig(sys.argv[1], metadata={"Date": None})
 
