@@ -236,7 +236,8 @@ class MaxCut(Model):
     def objective(self, spins: ArrayLike | Mapping[Hashable, int]) -> Number:
         s = self.spins(spins)
         c = self.couplings
-        return total(c.weights[s[c.rows] != s[c.cols]])
+        cut = s.take(c.rows, mode="clip") != s.take(c.cols, mode="clip")
+        return int(np.dot(c.weights, cut)) if c.integral else total(c.weights[cut])
 
     def fold(self, spins: ArrayLike) -> Spins:
         """The Ising problem's spins for a cut of this graph: those relative to the ancilla; all of them where there is none.
