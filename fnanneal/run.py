@@ -27,7 +27,8 @@ from .samples import Samples
 
 CHUNK_S = 0.03
 CHECKPOINT_S = 1.0
-VERIFY_SHARE = 0.1
+VERIFY_SHARE = 0.03
+NEARLY = 1e-6
 
 
 class Problem(Protocol):
@@ -57,7 +58,8 @@ class Report:
     Attributes
     ----------
     values : (reads,)
-        Each read's best value so far, greater being better, on the solver's own scale: compared, never reported.
+        Each read's best value so far, greater being better, on the solver's own scale, which is the objective's up to a factor and an offset: compared,
+        never reported.
     spins
         Gives read r's best spins (n,), in the problem's order.
     round_over
@@ -225,6 +227,7 @@ def drive(
         run = _start(problem, report, prepare_s) if resume is None else _resumed(problem, resume, prepare_s)
         origin = clock() - run.elapsed
         verify_s = 0.0
+        verified: list[tuple[float, Number]] = [(run.claimed, run.objective)]
 
         def adopt(report: Report, at: float) -> None:
             # When a round is over, its best is chosen anew: of reads that tie, the one that a chunk happened to show first must not win.
@@ -239,6 +242,8 @@ def drive(
             objective = problem.objective(spins)
             verify_s += clock() - t
             run.claimed = value
+            if value != verified[0][0]:
+                verified[1:] = [(value, objective)]
             if settling:
                 run.settled = value
             if better(sense, objective, run.objective):
@@ -246,6 +251,14 @@ def drive(
                 run.trace.append((at, objective))
             if settling or better(sense, objective, run.objective):
                 run.objective, run.spins = objective, spins
+
+        def may_hit(report: Report) -> bool:
+            """Whether the best could meet the target, if values and objectives lie on the line through the first and the last that were verified."""
+            if target is None or len(verified) < 2:
+                return target is not None
+            (v0, o0), (v1, o1) = verified
+            expected = o1 + (float(np.max(report.values)) - v1) * (o1 - o0) / (v1 - v0)
+            return not better(sense, target, expected + (NEARLY if sense == "max" else -NEARLY) * max(abs(expected), 1))
 
         def save(path: Path) -> None:
             Checkpoint(
@@ -294,7 +307,7 @@ def drive(
             budget = max(1, int(done * min(min(CHUNK_S, left) / max(took, 1e-6), 8.0)))
             if report.round_over:
                 run.samples.add(problem, report)
-            if report.round_over or target is not None or verify_s <= VERIFY_SHARE * run.elapsed:
+            if report.round_over or may_hit(report) or verify_s <= VERIFY_SHARE * run.elapsed:
                 adopt(report, run.elapsed)
             if callback is not None and callback(
                 Progress(
