@@ -93,7 +93,7 @@ def test_a_target_is_seen_at_once_and_little_is_recomputed_before(slow: Ising, s
     r = drive(slow, climber, seed=1, target=N - 2 * up, versions={})
     assert r.status is Status.TARGET
     assert (r.objective, r.events.spin_tests) == (N - 2 * up, up)
-    assert len(set(climber.shown)) <= 3
+    assert len(set(climber.shown)) <= 5
 
 
 def test_without_a_target_little_is_recomputed_until_the_end(slow: Ising) -> None:
@@ -101,7 +101,7 @@ def test_without_a_target_little_is_recomputed_until_the_end(slow: Ising) -> Non
     r = drive(slow, climber, seed=1, versions={})
     assert (r.status, r.objective) == (Status.COMPLETED, -N)
     assert r.verify()
-    assert len(set(climber.shown)) <= 4
+    assert len(set(climber.shown)) <= 6
 
 
 def test_a_target_out_of_reach_is_never_met(slow: Ising) -> None:
