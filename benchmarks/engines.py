@@ -73,7 +73,7 @@ def compound(sweeps: int) -> None:
         plan = Plan(reduction=Reduction.none(system), engine=engine)
         rows = np.empty((engine.reads, system.n), np.int8)
         work, local = aligned((rows.size,), np.int8), np.zeros((engine.reads, 0), engine.kind)
-        counts, values, polished = np.zeros(5, np.int64), np.empty(engine.reads), np.empty(engine.reads)
+        counts, values, polished = np.zeros(7, np.int64), np.empty(engine.reads), np.empty(engine.reads)
         for r in range(engine.reads):
             random_spins(np.uint64(1), r, rows[r])
         engine.load(rows, work, local)

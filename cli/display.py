@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ..problems.model import Model
+    from ..protocols import Progress
     from ..result import Result
-    from ..run import Progress
 
 KINDS = {"maxcut": "Max-Cut", "ising": "Ising", "qubo": "QUBO"}
 
@@ -39,6 +39,22 @@ def number(x: float) -> str:
 def word(kind: str) -> str:
     """What a kind's objective is called."""
     return "cut" if kind == "maxcut" else "energy"
+
+
+def joules(x: float) -> str:
+    """An energy: 1.2e-7 as 120 nJ."""
+    for size, letter in (
+        (1.0, "J"),
+        (1e-3, "mJ"),
+        (1e-6, "uJ"),
+        (1e-9, "nJ"),
+        (1e-12, "pJ"),
+        (1e-15, "fJ"),
+        (1e-18, "aJ"),
+    ):
+        if abs(x) >= size:
+            return f"{x / size:.3g} {letter}"
+    return f"{x:.3g} J"
 
 
 @contextmanager
@@ -118,8 +134,28 @@ def show(result: Result, output: Path | None) -> None:
         f"{quantity(e.spin_tests)} spin tests{rate} · {quantity(e.spikes)} spikes · {quantity(e.synaptic_events)} synaptic events · "
         f"{quantity(e.threshold_draws)} threshold draws",
     )
+    if not isinstance(result.weights, str):
+        done = result.weights["programming"]
+        row(
+            "weights",
+            f"{result.weights['kind']}, {result.weights['settings']['bits']} bits: {done['cells']} cells programmed by {quantity(done['pulses'])} pulses, "
+            f"{done['failures']} failed, rms error {done['rms_error']:.2g}",
+        )
+    a = result.energy.account
+    amount = "no covered event" if a.joules is None else joules(a.joules)
+    partial = f", partial: {', '.join(a.not_covered)} not covered" if a.not_covered else ""
+    row("energy", f"{amount} modelled ({a.technology}{partial}) · {_measured(result)}")
     if output is not None:
         row("solution", str(output))
+
+
+def _measured(result: Result) -> str:
+    m = result.energy.measured
+    return (
+        "not measured"
+        if m is None
+        else f"{joules(m.joules)} measured, above {m.baseline_watts:.1f} W idle ({', '.join(m.counters)})"
+    )
 
 
 def check_output(path: Path) -> None:

@@ -16,7 +16,7 @@ def info(json_: Annotated[bool, typer.Option("--json", help="Print one JSON obje
     from llvmlite import binding
 
     from ..cache import cache_dir
-    from ..run import available_memory
+    from ..memory import available_memory
     from ..solvers import names
     from ..solvers.solve import available_threads, versions
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from . import cache, info, problems, solve, solvers, verify
+from . import cache, device, energy, info, problems, solve, solvers, verify
 
 app = typer.Typer(
     name="fnanneal",
@@ -25,6 +25,8 @@ app.command("solve")(solve.solve)
 app.command("verify")(verify.verify)
 app.add_typer(problems.app, name="problems")
 app.add_typer(solvers.app, name="solvers")
+app.add_typer(device.app, name="device")
+app.command("energy")(energy.energy)
 app.add_typer(cache.app, name="cache")
 app.command("info")(info.info)
 

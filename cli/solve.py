@@ -30,6 +30,13 @@ class Backend(enum.StrEnum):
     cpu = "cpu"
 
 
+class WeightKind(enum.StrEnum):
+    """What holds the problem's numbers during a solve."""
+
+    ideal = "ideal"
+    fn_dam = "fn-dam"
+
+
 PROBLEM_HELP = "gset:G22, K2000, 'rudy:EXPR', 'nx:NAME(args)', 'gen:NAME(args)', a file (FILE#2: its second instance), or - for standard input."
 
 
@@ -55,6 +62,23 @@ def solve(
     ] = None,
     initial: Annotated[
         Path | None, typer.Option(help="A solution file to start from: one spin (+1/-1) or bit (0/1) a line.")
+    ] = None,
+    weights: Annotated[
+        WeightKind, typer.Option(help="What holds the couplings: ideal numbers, or analog FN-DAM cells.")
+    ] = WeightKind.ideal,
+    bits: Annotated[
+        int | None, typer.Option(help="FN-DAM: resolution, 1 to 14. [default: 8]", show_default=False)
+    ] = None,
+    mismatch: Annotated[
+        float | None,
+        typer.Option(help="FN-DAM: relative sigma of the cells' parameters. [default: 0]", show_default=False),
+    ] = None,
+    read_noise: Annotated[
+        float | None, typer.Option(help="FN-DAM: sigma of a reading, in volts. [default: 0]", show_default=False)
+    ] = None,
+    technology: Annotated[
+        str | None,
+        typer.Option(help="Prices the events: see `fnanneal energy --list`. [default: cmos-45nm]", show_default=False),
     ] = None,
     max_memory: Annotated[
         str | None,
@@ -83,6 +107,7 @@ def solve(
     from .display import check_output, progress, show, write_solution
 
     memory = None if max_memory is None else _size(max_memory)
+    held = analog_weights(weights, bits=bits, mismatch=mismatch, read_noise=read_noise)
     if output is not None:
         check_output(output)
     started = time.perf_counter()
@@ -96,7 +121,7 @@ def solve(
     with progress(model, quiet) as callback:
         result = run(
             model, solver, time_limit=time_limit, num_sweeps=num_sweeps, num_reads=num_reads, target=_whole(target), seed=seed,
-            backend=backend.value, threads=threads, initial_states=states, max_memory=memory, callback=callback, checkpoint=checkpoint,
+            backend=backend.value, threads=threads, initial_states=states, weights=held, technology=technology, max_memory=memory, callback=callback, checkpoint=checkpoint,
             resume=resume, **_settings(setting or []),
         )  # fmt: skip
     result = replace(result, time=replace(result.time, load_s=load_s))
@@ -109,6 +134,20 @@ def solve(
     else:
         show(result, output)
     return _exit_code(result, target, Status)
+
+
+def analog_weights(kind: WeightKind, **settings: Any) -> Any:
+    """What `fnanneal.solve` takes as weights."""
+    from ..errors import InputError
+
+    given = {k: v for k, v in settings.items() if v is not None}
+    if kind is WeightKind.ideal:
+        if given:
+            raise InputError(f"--{next(iter(given)).replace('_', '-')} is for --weights fn-dam")
+        return "ideal"
+    from ..fndam import FNDAMArray
+
+    return FNDAMArray(**given)
 
 
 def read_problem(spec: str, kind: Kind | None, format: str | None) -> Problem:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from . import fndam as fndam
     from . import problems as problems
     from . import solvers as solvers
+    from .energy.events import Events as Events
     from .errors import FormatError as FormatError
     from .errors import InputError as InputError
     from .errors import ProblemWarning as ProblemWarning
@@ -19,22 +20,21 @@ if TYPE_CHECKING:
     from .problems.models import QUBO as QUBO
     from .problems.models import Ising as Ising
     from .problems.models import MaxCut as MaxCut
+    from .protocols import Progress as Progress
     from .result import BestKnown as BestKnown
-    from .result import Events as Events
     from .result import Result as Result
     from .result import Status as Status
-    from .run import Progress as Progress
     from .solvers.solve import solve as solve
 
 _WHERE = {
     "BestKnown": ".result",
-    "Events": ".result",
+    "Events": ".energy.events",
     "FormatError": ".errors",
     "InputError": ".errors",
     "Ising": ".problems.models",
     "MaxCut": ".problems.models",
     "ProblemWarning": ".errors",
-    "Progress": ".run",
+    "Progress": ".protocols",
     "QUBO": ".problems.models",
     "Result": ".result",
     "Status": ".result",

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from .errors import InputError
 from .result import Number, Spins
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +30,7 @@ class Checkpoint:
     problem: str
     solver: str
     settings: Mapping[str, Any]
+    weights: str | Mapping[str, Any]
     seed: int
     open_ended: bool
     threads: int
@@ -39,6 +40,7 @@ class Checkpoint:
     settled: float
     elapsed: float
     to_best: float
+    events_to_best: Mapping[str, int]
     trace: Sequence[tuple[float, Number]]
     samples: Mapping[str, NDArray[Any]]
     path: Path = Path()
@@ -57,6 +59,7 @@ class Checkpoint:
             "problem": self.problem,
             "solver": self.solver,
             "settings": dict(self.settings),
+            "weights": self.weights if isinstance(self.weights, str) else dict(self.weights),
             "seed": self.seed,
             "open_ended": self.open_ended,
             "threads": self.threads,
@@ -64,6 +67,7 @@ class Checkpoint:
             "settled": self.settled,
             "elapsed": self.elapsed,
             "to_best": self.to_best,
+            "events_to_best": dict(self.events_to_best),
             "trace": list(self.trace),
             "state": scalars,
         }

@@ -24,10 +24,11 @@ def integer(value: Any, what: str, low: int, high: int) -> int:
     return int(value)
 
 
-def real(value: Any, what: str, low: float) -> float:
-    """A finite number, at least low."""
-    if not _finite(value) or value < low:
-        raise InputError(f"{what} must be a finite number, at least {low:g}, not {value!r:.40}")
+def real(value: Any, what: str, low: float, high: float = math.inf) -> float:
+    """A finite number, at least low and at most high."""
+    if not _finite(value) or not low <= value <= high:
+        most = "" if high == math.inf else f" and at most {high:g}"
+        raise InputError(f"{what} must be a finite number, at least {low:g}{most}, not {value!r:.40}")
     return float(value)
 
 

@@ -10,6 +10,11 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .energy.bounds import Bounds
+from .energy.events import Events
+from .energy.ledger import Account
+from .energy.meter import Measured
+
 Spins = NDArray[np.int8]
 Number = int | float
 Sense = Literal["min", "max"]
@@ -47,28 +52,45 @@ class BestKnown:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Events:
-    """What a solve did, counted: the raw material of its energy account.
+class Energy:
+    """The energy account of a solve.
 
     Attributes
     ----------
-    spin_tests
-        Proposals: one spin's gain compared with one threshold.
-    spikes
-        Flips: tests that passed.
-    synaptic_events
-        Couplings read to bring a neighbour's field up to date, summed over all spikes.
-    threshold_draws
-        Random thresholds drawn.
+    account
+        Modelled: the events under one technology.
+    bounds
+        Lower bounds on the solve's updates (`fnanneal.energy.bounds`).
+    measured
+        What the machine's counters said; None where it has none that this process may read, or the solve was shorter than a second.
+    events, events_to_best
+        What was counted: in all, and when the best was found.
+    real_numbers
+        Whether the arithmetic was on real numbers, which cost more than integers.
     """
 
-    spin_tests: int = 0
-    spikes: int = 0
-    synaptic_events: int = 0
-    threshold_draws: int = 0
+    account: Account
+    bounds: Bounds
+    measured: Measured | None
+    events: Events
+    events_to_best: Events
+    real_numbers: bool
 
-    def __add__(self, other: Events) -> Events:
-        return Events(**{k: v + getattr(other, k) for k, v in asdict(self).items()})
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form, part of `Result.to_dict`."""
+        a = self.account
+        return {
+            "technology": a.technology,
+            "status": a.status,
+            "joules": a.joules,
+            "items": dict(a.items),
+            "not_covered": dict(a.not_covered),
+            "bounds": asdict(self.bounds),
+            "measured": None if self.measured is None else asdict(self.measured),
+            "real_numbers": self.real_numbers,
+            "events": asdict(self.events),
+            "events_to_best": asdict(self.events_to_best),
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,8 +151,10 @@ class Result:
         Wall times.
     num_sweeps, num_reads
         Sweeps of one lane, over all rounds; reads completed or begun.
-    events
-        Counts of what the solve did.
+    weights
+        "ideal", or the settings of the analog array that held them, with the report of its programming.
+    energy
+        The events counted, and their account.
     trace
         (seconds, objective) at every improvement.
     versions
@@ -152,7 +176,8 @@ class Result:
     time: Times
     num_sweeps: float
     num_reads: int
-    events: Events
+    weights: str | Mapping[str, Any]
+    energy: Energy
     trace: tuple[tuple[float, Number], ...]
     versions: Mapping[str, str] = field(default_factory=dict)
 
@@ -160,6 +185,11 @@ class Result:
     def sense(self) -> Sense:
         """``"max"`` for Max-Cut, else ``"min"``."""
         return self.problem.sense
+
+    @property
+    def events(self) -> Events:
+        """Counts of what the solve did."""
+        return self.energy.events
 
     @property
     def gap(self) -> float | None:
@@ -194,13 +224,6 @@ class Result:
             "num_reads": self.num_reads,
             "proposals": self.events.spin_tests,
             "flips": self.events.spikes,
-            "energy": {
-                "technology": None,
-                "status": None,
-                "joules": None,
-                "not_covered": None,
-                "bounds": None,
-                "measured": None,
-                "events": asdict(self.events),
-            },
+            "weights": self.weights if isinstance(self.weights, str) else dict(self.weights),
+            "energy": self.energy.to_dict(),
         }

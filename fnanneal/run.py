@@ -1,6 +1,6 @@
 """The driver: it owns the loop, limits, progress, checkpoints and event counts, and trusts no solver's sums.
 
-It sees problems and solvers only through the Protocols below.
+It sees problems and solvers only through `protocols`.
 """
 
 from __future__ import annotations
@@ -12,115 +12,27 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, Self
 
 import numpy as np
 from numba.core.event import install_timer
-from numpy.typing import ArrayLike, NDArray
 
 from .checkpoint import Checkpoint
-from .errors import InputError
-from .result import BestKnown, Events, Number, Result, Sense, Spins, Status, Times
+from .energy.bounds import bounds
+from .energy.events import Events
+from .energy.ledger import Technology, account
+from .energy.ledger import technology as find_technology
+from .energy.meter import Meter
+from .protocols import Problem, Progress, Report, Solver
+from .result import Energy, Number, Result, Sense, Spins, Status, Times
 from .samples import Samples
 
 CHUNK_S = 0.03
 CHECKPOINT_S = 1.0
 VERIFY_SHARE = 0.03
 NEARLY = 1e-6
-
-
-class Problem(Protocol):
-    """What the driver asks of a problem."""
-
-    @property
-    def n(self) -> int: ...
-    @property
-    def sense(self) -> Sense: ...
-    @property
-    def best_known(self) -> BestKnown | None: ...
-    def objective(self, spins: ArrayLike) -> Number: ...
-    def summary(self) -> dict[str, Any]: ...
-    def sha256(self) -> str: ...
-
-
-class State(Protocol):
-    """A solver's state: a dataclass of arrays and numbers, so that a checkpoint can hold it."""
-
-    __dataclass_fields__: ClassVar[dict[str, Any]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """What a solver says of its state after `Solver.advance`.
-
-    Attributes
-    ----------
-    values : (reads,)
-        Each read's best value so far, greater being better, on the solver's own scale, which is the objective's up to a factor and an offset: compared,
-        never reported.
-    spins
-        Gives read r's best spins (n,), in the problem's order.
-    round_over
-        Whether these reads are complete; the next `advance` starts new ones, if `finished` is False.
-    finished
-        Whether the budget is used up.
-    proved
-        Whether the best is proved optimal.
-    reads
-        How many reads the values stand for; None: one each.
-    events
-        Counts since the start.
-    sweeps
-        Sweeps of one lane since the start, over all rounds.
-    temperature
-        In the units of the solver's setting; None where it has none.
-    fraction
-        How much of the solver's budget is used, in [0, 1]; None in an open-ended run.
-    """
-
-    values: NDArray[Any]
-    spins: Callable[[int], Spins]
-    round_over: bool
-    finished: bool
-    events: Events
-    sweeps: float
-    temperature: float | None
-    fraction: float | None
-    proved: bool = False
-    reads: int | None = None
-
-
-class Solver(Protocol):
-    """A frozen dataclass of hyper-parameters. `system` is the problem in the solver's own form."""
-
-    name: ClassVar[str]
-
-    def settings(self) -> dict[str, Any]: ...
-    def prepare(self, problem: Any) -> Any: ...
-    def memory(self, problem: Any, *, open_ended: bool, threads: int) -> int: ...
-    def warm_up(self, system: Any) -> None: ...
-    def init(self, system: Any, key: int, *, open_ended: bool, threads: int, initial: Spins | None) -> State: ...
-    def load_state(self, arrays: Mapping[str, Any]) -> State: ...
-    def advance(self, system: Any, state: Any, budget: int, run: Callable[..., Any]) -> None: ...
-    def report(self, system: Any, state: Any) -> Report: ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
-    """What a callback sees, about 30 times a second.
-
-    ``objective`` is verified, and ``spins`` are its spins; ``fraction`` of the budget or the time limit is used, None where there is neither.
-    """
-
-    elapsed: float
-    objective: Number
-    best_known: BestKnown | None
-    spins: Spins
-    temperature: float | None
-    spin_tests: int
-    fraction: float | None
 
 
 @dataclass(slots=True)
@@ -133,8 +45,18 @@ class _Run:
     settled: float
     elapsed: float
     to_best: float
+    events_to_best: Events
     trace: list[tuple[float, Number]]
     samples: Samples
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Analog:
+    """Analog weights of a solve: the problem as the solver sees it, the pulses that programmed it, and what the result says of them."""
+
+    problem: Any
+    pulses: int
+    about: Mapping[str, Any]
 
 
 class _Interrupt:
@@ -182,6 +104,8 @@ def drive(
     initial: Spins | None = None,
     load_s: float | None = None,
     versions: Mapping[str, str],
+    analog: Analog | None = None,
+    technology: Technology | None = None,
 ) -> Result:
     """Run a solver on a problem until a limit, the target, the end of its budget, or Ctrl-C.
 
@@ -197,12 +121,16 @@ def drive(
         File to which the run is saved every second or so, atomically.
     resume
         A checkpoint's content, already checked against problem, solver and seed.
+    analog
+        The weights that the solver works on, where they are not the problem's own. What it finds is judged by the problem itself.
+    technology
+        Prices the events; the default one if None.
     """
     clock = time.perf_counter
     started = clock()
     compiling: Any
     with install_timer("numba:compiler_lock", lambda _: None) as compiling:
-        system = solver.prepare(problem)
+        system = solver.prepare(problem if analog is None else analog.problem)
         solver.warm_up(system)
         first_threads = threads if resume is None else resume.threads
         state = solver.init(system, seed, open_ended=open_ended, threads=first_threads, initial=initial)
@@ -211,10 +139,12 @@ def drive(
         state = solver.load_state(resume.state)
     compile_s = compiling.duration if compiling.done else 0.0
     prepare_s = clock() - started - compile_s
+    pulses = Events(weight_pulses=0 if analog is None else analog.pulses)
     sense = problem.sense
     best_known = problem.best_known
 
-    with ThreadPoolExecutor(threads) as pool, _Interrupt().watching() as interrupt:
+    meter = Meter()
+    with ThreadPoolExecutor(threads) as pool, meter.window() as drawn, _Interrupt().watching() as interrupt:
 
         def parallel(function: Callable[[int], None], count: int) -> None:
             if threads == 1 or count == 1:
@@ -246,15 +176,18 @@ def drive(
                 verified[1:] = [(value, objective)]
             if settling:
                 run.settled = value
+            take(objective, spins, at, report.events)
+            if settling and objective == run.objective:
+                run.spins = spins
+
+        def take(objective: Number, spins: Spins, at: float, events: Events) -> None:
             if better(sense, objective, run.objective):
-                run.to_best = at
+                run.objective, run.spins, run.to_best, run.events_to_best = objective, spins, at, events
                 run.trace.append((at, objective))
-            if settling or better(sense, objective, run.objective):
-                run.objective, run.spins = objective, spins
 
         def may_hit(report: Report) -> bool:
             """Whether the best could meet the target, if values and objectives lie on the line through the first and the last that were verified."""
-            if target is None or len(verified) < 2:
+            if target is None or analog is not None or len(verified) < 2:
                 return target is not None
             (v0, o0), (v1, o1) = verified
             expected = o1 + (float(np.max(report.values)) - v1) * (o1 - o0) / (v1 - v0)
@@ -265,6 +198,7 @@ def drive(
                 problem=problem.sha256(),
                 solver=solver.name,
                 settings=solver.settings(),
+                weights="ideal" if analog is None else analog.about["settings"],
                 seed=seed,
                 open_ended=open_ended,
                 threads=first_threads,
@@ -274,6 +208,7 @@ def drive(
                 settled=run.settled,
                 elapsed=run.elapsed,
                 to_best=run.to_best,
+                events_to_best=asdict(run.events_to_best),
                 trace=run.trace,
                 samples=run.samples.arrays(),
             ).write(path)
@@ -289,7 +224,7 @@ def drive(
             if hit():
                 status = Status.TARGET
             elif report.finished:
-                status = Status.OPTIMAL if report.proved else Status.COMPLETED
+                status = Status.OPTIMAL if report.proved and analog is None else Status.COMPLETED
             elif time_limit is not None and run.elapsed >= time_limit and (resume is not None or report.sweeps > 0):
                 status = Status.TIME_LIMIT
             elif interrupt.seen:
@@ -306,8 +241,13 @@ def drive(
             done = (report.sweeps - before) * problem.n
             budget = max(1, int(done * min(min(CHUNK_S, left) / max(took, 1e-6), 8.0)))
             if report.round_over:
-                run.samples.add(problem, report)
-            if report.round_over or may_hit(report) or verify_s <= VERIFY_SHARE * run.elapsed:
+                found = run.samples.add(problem, report)
+                if analog is not None:
+                    # The best by the solver's weights need not be the best.
+                    take(*found, run.elapsed, report.events)
+            # By another's weights, what is best at some moment within a round would depend on how rounds are cut into chunks.
+            settled = analog is None or open_ended or report.round_over
+            if report.round_over or may_hit(report) or (settled and verify_s <= VERIFY_SHARE * run.elapsed):
                 adopt(report, run.elapsed)
             if callback is not None and callback(
                 Progress(
@@ -331,6 +271,8 @@ def drive(
         save(checkpoint)
     if not report.round_over:
         run.samples.add(problem, report)
+    events = report.events + pulses
+    real_numbers = analog is not None or not problem.integral
     states, objectives, multiplicity = run.samples.table(sense)
     return Result(
         problem=problem,
@@ -348,7 +290,15 @@ def drive(
         time=Times(load_s=load_s, compile_s=compile_s, prepare_s=prepare_s, solve_s=run.elapsed, to_best_s=run.to_best),
         num_sweeps=report.sweeps,
         num_reads=run.samples.reads,
-        events=report.events,
+        weights="ideal" if analog is None else analog.about,
+        energy=Energy(
+            account=account(events, find_technology(technology), real_numbers=real_numbers),
+            bounds=bounds(events.spikes, problem.n, max(run.elapsed, 1e-9), time_constants=report.time_constants),
+            measured=meter.result(drawn),
+            events=events,
+            events_to_best=run.events_to_best + pulses,
+            real_numbers=real_numbers,
+        ),
         trace=tuple(run.trace),
         versions=versions,
     )
@@ -370,6 +320,7 @@ def _start(problem: Problem, report: Report, elapsed: float) -> _Run:
         settled=float(report.values[r]),
         elapsed=elapsed,
         to_best=elapsed,
+        events_to_best=report.events,
         trace=[(elapsed, objective)],
         samples=Samples(n=problem.n),
     )
@@ -384,33 +335,7 @@ def _resumed(problem: Problem, resume: Checkpoint, more: float) -> _Run:
         settled=resume.settled,
         elapsed=resume.elapsed + more,
         to_best=resume.to_best,
+        events_to_best=Events(**resume.events_to_best),
         trace=[(t, v) for t, v in resume.trace],
         samples=Samples.from_arrays(problem.n, resume.samples),
     )
-
-
-def check_memory(needed: int, limit: int | None) -> None:
-    """Refuse a plan that would not fit.
-
-    Raises
-    ------
-    InputError
-        Where `needed` bytes exceed `limit`, or 90 % of the memory that is free.
-    """
-    allowed = limit if limit is not None else int(0.9 * available_memory())
-    if needed > allowed:
-        raise InputError(
-            f"this solve needs about {needed / 2**30:.2f} GiB, and {allowed / 2**30:.2f} GiB are allowed: "
-            "fewer reads, or a higher --max-memory (max_memory)"
-        )
-
-
-def available_memory() -> float:
-    """Bytes of memory free for use, infinity where the system does not tell."""
-    try:
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return float(line.split()[1]) * 1024
-    except OSError:
-        pass
-    return math.inf

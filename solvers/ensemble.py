@@ -6,6 +6,7 @@ Dense ones: `populations.descents`. Both draw their cooling from Fowler-Nordheim
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Literal
@@ -14,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..checks import integer, positive
+from ..energy.events import Events
 from ..errors import InputError
 from ..problems.model import Model
-from ..result import Events, Spins
-from ..run import Report
+from ..protocols import Report
+from ..result import Spins
 from .kernels.crossover import clusters
 from .kernels.resample import resample
 from .kernels.start import random_spins
@@ -33,6 +35,8 @@ DEFAULT_SWEEPS = 20_000
 ISLANDS = 2
 SPAN = 7.5
 COLDEST_INTEGER = 0.2
+# Two spins compared, or a coupling followed with its weight and a mark.
+CROSSING_BYTES = 8
 
 
 @solver("ensemble")
@@ -94,14 +98,14 @@ class Ensemble:
         local = np.zeros((plan.engine.reads, plan.engine.width), plan.engine.kind)
         plan.engine.load(rows, work, local)
         plan.engine.sweeps(work, local, nothing, np.zeros(2, np.int64), 0, 0, 0)
-        plan.engine.polish(work, np.zeros(5, np.int64))
+        plan.engine.polish(work, np.zeros(7, np.int64))
         plan.engine.unload(work, rows)
         random_spins(np.uint64(0), 0, rows[0])
         plan.reduction.outwards(rows[0])
         if plan.dense is not None:
             resample(np.zeros(1), 0.0, 0.0, np.zeros(1, np.int64))
             return
-        lineages.cross(plan, rows[:0], rows[:0], np.zeros(0), 0.0, np.zeros(0), 0, 0, 0, np.zeros(2, np.int64))
+        lineages.cross(plan, rows[:0], rows[:0], np.zeros(0), 0.0, np.zeros(0), 0, 0, 0, np.zeros(3, np.int64))
         plan.values(rows[:0], np.zeros(0))
         s = plan.system
         clusters(s.indptr, s.indices, np.zeros(0, np.uint64), np.zeros(0, np.int64), np.zeros(0, np.uint32))
@@ -206,7 +210,10 @@ class Ensemble:
     def report(self, system: Plan, state: State) -> Report:
         plan, swept = system, state.swept + state.sweep
         finished = state.sweeps > 0 and bool((swept >= state.sweeps).all())
-        tests = int(swept.sum()) * plan.engine.reads * plan.system.n + int(state.counts[:, 4].sum())
+        spikes, synaptic, _, _, crossing, more_tests, more_reads = (int(x) for x in state.counts.sum(axis=0))
+        reads = int(swept.sum()) * plan.engine.reads
+        tests = reads * plan.system.n + more_tests
+        a_test, an_event = plan.engine.traffic
         last = int(state.sweep[0])
         return Report(
             values=state.best_values.copy(),
@@ -215,11 +222,15 @@ class Ensemble:
             finished=finished,
             events=Events(
                 spin_tests=tests,
-                spikes=int(state.counts[:, 0].sum()),
-                synaptic_events=int(state.counts[:, 1].sum()),
+                spikes=spikes,
+                synaptic_events=synaptic,
                 threshold_draws=tests,
+                timer_reads=reads + more_reads,
+                crossover_operations=crossing,
+                bytes_moved=int(a_test * tests + an_event * synaptic) + CROSSING_BYTES * crossing,
             ),
             sweeps=float(swept.mean()),
             temperature=float(2 * plan.system.unit * self._temperatures(plan, state, 0, last, last + 1).max()),
             fraction=float(swept.mean()) / state.sweeps if state.sweeps else None,
+            time_constants=math.expm1(self.kappa),
         )

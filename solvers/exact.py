@@ -12,10 +12,11 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ..energy.events import Events
 from ..errors import InputError
 from ..problems.model import Model
-from ..result import Events, Spins
-from ..run import Report
+from ..protocols import Report
+from ..result import Spins
 from .kernels.exact import LOW, enumerate_codes
 from .registry import solver
 from .system import as_spins, scaled_numbers
@@ -137,7 +138,13 @@ class Exact:
             finished=done,
             proved=done,
             reads=1,
-            events=Events(spin_tests=tests, spikes=int(flips.sum()), synaptic_events=int((flips * degree).sum())),
+            events=Events(
+                spin_tests=tests,
+                spikes=int(flips.sum()),
+                synaptic_events=int((flips * degree).sum()),
+                # A flip adds a whole row, 8 bytes each, to the fields, read and written.
+                bytes_moved=int(flips.sum()) * 24 * system.fields.size,
+            ),
             sweeps=tests / system.fields.size,
             temperature=None,
             fraction=state.position / state.size,

@@ -19,16 +19,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..checks import integer, positive
+from ..energy.events import Events
 from ..errors import InputError
 from ..fndam import FNTimer
 from ..fndam.timer import NEUROSA
 from ..problems.model import Model
 from ..problems.models import QUBO
-from ..result import Events, Spins
-from ..run import Report
+from ..protocols import Report
+from ..result import Spins
 from .kernels.neurosa import neurosa_steps
 from .registry import solver
-from .system import SpinSystem, spin_system
+from .system import SpinSystem, field_traffic, spin_system
 
 DEFAULT_STEPS = 100_000_000
 
@@ -181,6 +182,7 @@ class NeuroSA:
 
     def report(self, system: Neurons, state: State) -> Report:
         tests = state.step * self.num_reads
+        spikes, synaptic = int(state.counts[:, 1].sum()), int(state.counts[:, 2].sum())
         return Report(
             values=state.values + 2 * state.totals[:, 1],
             spins=lambda r: state.best[r].copy(),
@@ -188,11 +190,14 @@ class NeuroSA:
             finished=state.step == state.steps,
             events=Events(
                 spin_tests=tests,
-                spikes=int(state.counts[:, 1].sum()),
-                synaptic_events=int(state.counts[:, 2].sum()),
+                spikes=spikes,
+                synaptic_events=synaptic,
                 threshold_draws=tests,
+                timer_reads=tests,
+                bytes_moved=field_traffic(system.graph.weights.itemsize, tests, spikes, synaptic, drawn=16),
             ),
             sweeps=state.step / system.graph.n,
             temperature=float(self.timer().voltage(state.step)),
             fraction=state.step / state.steps,
+            time_constants=self.k1 * state.steps / (1 + self.k0_minus_1),
         )

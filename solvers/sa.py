@@ -16,15 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..checks import integer, positive
+from ..energy.events import Events
 from ..errors import InputError
 from ..fndam import FNTimer
 from ..problems.model import Model
-from ..result import Events, Spins
-from ..run import Report
+from ..protocols import Report
+from ..result import Spins
 from .kernels.start import random_spins
 from .kernels.sweep import TABLE, anneal
 from .registry import solver
-from .system import SpinSystem, spin_system
+from .system import SpinSystem, field_traffic, spin_system
 from .temperature import COLDEST, GREEDY, optima_wanted, temperature_range
 
 Schedule = Literal["geometric", "linear", "fn"]
@@ -253,8 +254,16 @@ class SimulatedAnnealing:
             spins=lambda r: system.outwards(state.best[r]),
             round_over=over,
             finished=over and not state.open_ended,
-            events=Events(spin_tests=tests, spikes=flips, synaptic_events=synaptic, threshold_draws=tests),
+            events=Events(
+                spin_tests=tests,
+                spikes=flips,
+                synaptic_events=synaptic,
+                threshold_draws=tests,
+                timer_reads=(state.past + state.sweep) * state.spins.shape[0],
+                bytes_moved=field_traffic(system.weights.itemsize, tests, flips, synaptic, drawn=4),
+            ),
             sweeps=state.past + state.sweep,
             temperature=float(2 * system.unit * t),
             fraction=None if state.open_ended else state.sweep / state.sweeps,
+            time_constants=math.expm1(self.kappa) if self.schedule == "fn" else 1.0,
         )

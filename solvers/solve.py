@@ -8,7 +8,7 @@ import platform
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -19,14 +19,21 @@ from numpy.typing import ArrayLike
 
 from ..checkpoint import Checkpoint
 from ..checks import integer, positive
+from ..energy import Technology
+from ..energy import technology as find_technology
 from ..errors import InputError
+from ..fndam import FNDAMArray
+from ..memory import check_memory
 from ..problems.load import load
 from ..problems.model import Model
+from ..protocols import Progress
 from ..result import Number, Result, Spins
-from ..run import Progress, check_memory, drive
+from ..run import drive
 from . import registry
+from .analog import AnalogProblem
 
 DEFAULT_SOLVER = "ensemble"
+WeightsArgument = Literal["ideal", "fn-dam"] | FNDAMArray
 
 
 def solve(
@@ -41,6 +48,8 @@ def solve(
     backend: Literal["auto", "cpu"] = "auto",
     threads: int | None = None,
     initial_states: ArrayLike | None = None,
+    weights: WeightsArgument = "ideal",
+    technology: str | os.PathLike[str] | Technology | None = None,
     max_memory: int | None = None,
     callback: Callable[[Progress], Any] | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
@@ -69,6 +78,11 @@ def solve(
         Default: the processors that this process may use. The result depends on them only in a run that a limit stops.
     initial_states : (n,) or (k, n)
         First states of the reads, in turn; +1/-1 or 0/1.
+    weights
+        "ideal"; or an `FNDAMArray` ("fn-dam": one of its default settings), whose cells are programmed with the problem's numbers before the solve. The solver
+        then sees what is read from the cells, and the result is judged by the problem itself.
+    technology
+        Prices the events: a name of `fnanneal.energy.technologies`, a TOML file, or a `Technology`; "cmos-45nm" by default.
     max_memory
         Bytes that the solve may take; default 90 % of the memory that is free.
     callback
@@ -107,6 +121,11 @@ def solve(
         max_memory = integer(max_memory, "max_memory", 1, 2**62)
     if callback is not None and not callable(callback):
         raise InputError(f"callback must be a function, not {callback!r:.40}")
+    if weights == "fn-dam":
+        weights = FNDAMArray()
+    if weights != "ideal" and not isinstance(weights, FNDAMArray):
+        raise InputError(f"unknown weights {weights!r:.40}; there are: ideal, fn-dam, or an FNDAMArray")
+    priced = find_technology(technology)
     threads = _threads(threads)
     saved = None if resume is None else Checkpoint.read(_path(resume, "resume"))
     if saved is not None:
@@ -116,6 +135,7 @@ def solve(
         for key, value in {"num_sweeps": num_sweeps, "num_reads": num_reads, **settings}.items():
             _same(key, saved.settings.get(key), value, resume)
         settings = {k: tuple(v) if isinstance(v, list) else v for k, v in saved.settings.items()}
+        weights = _same_weights(saved, weights)
         if initial_states is not None:
             raise InputError("initial_states cannot be given with resume")
     else:
@@ -125,6 +145,9 @@ def solve(
     limited = time_limit is not None or target is not None
     open_ended = saved.open_ended if saved else limited and settings.get("num_sweeps") is None
     check_memory(chosen.memory(model, open_ended=open_ended, threads=threads), max_memory)
+    analog = None
+    if isinstance(weights, FNDAMArray):
+        analog = AnalogProblem.program(model, weights, seed=seed, threads=threads).analog(threads)
     return drive(
         model,
         chosen,
@@ -139,6 +162,8 @@ def solve(
         initial=None if initial_states is None else _initial(model, initial_states),
         load_s=load_s,
         versions=versions(),
+        analog=analog,
+        technology=priced,
     )
 
 
@@ -181,6 +206,16 @@ def _same(what: str, saved: Any, given: Any, where: Any) -> Any:
     if given is not None and given != saved and list(np.atleast_1d(given)) != saved:
         raise InputError(f"{where} was made with another {what}: resume it with the same, or leave it out")
     return saved
+
+
+def _same_weights(saved: Checkpoint, given: WeightsArgument) -> WeightsArgument:
+    """The checkpoint's weights, which nothing else need say; refuses others."""
+    held: WeightsArgument = "ideal" if isinstance(saved.weights, str) else FNDAMArray.from_settings(saved.weights)
+    if isinstance(given, FNDAMArray):
+        given = replace(given, seed=saved.seed if given.seed is None else given.seed)
+        if given != held:
+            raise InputError(f"{saved.path} was made with other weights: resume it with the same, or leave them out")
+    return held
 
 
 def _build(cls: Any, settings: dict[str, Any]) -> Any:

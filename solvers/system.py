@@ -209,3 +209,11 @@ def _permuted(
     np.cumsum(degree, out=out[1:])
     entries = np.repeat(indptr[:-1][order] - out[:-1], degree) + np.arange(int(out[-1]))
     return out, place[indices[entries]], weights[entries]
+
+
+def field_traffic(width: int, tests: int, spikes: int, synaptic: int, *, drawn: int) -> int:
+    """Bytes that a loop over local fields reads and writes, weights and fields being `width` wide and a test's random words `drawn`.
+
+    A test reads a spin, its field and its random words; a spike writes a spin; a synaptic event reads a neighbour's number and a weight, and reads and writes a field.
+    """
+    return tests * (1 + width + drawn) + spikes + synaptic * (4 + 3 * width)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +47,12 @@ def ising(pairs: oracle.Pairs, fields: Sequence[oracle.Number]) -> Ising:
     i, j, w = zip(*pairs, strict=True) if pairs else ((), (), ())
     couplings, _ = Couplings.build(len(fields), np.array(i, np.int64), np.array(j, np.int64), np.array(w))
     return Ising(couplings=couplings, fields=np.array(fields))
+
+
+def timeless(result: dict[str, Any]) -> dict[str, Any]:
+    """What a result's JSON says but for what depends on the clock."""
+    energy = {k: v for k, v in result["energy"].items() if k not in ("bounds", "measured", "events_to_best")}
+    return {**{k: v for k, v in result.items() if k != "time"}, "energy": energy}
 
 
 @dataclass

@@ -18,6 +18,8 @@ from fnanneal.problems.known import instances as table
 from fnanneal.solvers.kernels import jit
 from fnanneal.solvers.kernels.colour import greedy_colours
 
+from .cases import timeless
+
 EDGES = [(0, 1), (1, 2), (2, 0), (2, 3)]
 SOLVE = [
     sys.executable, "-m", "fnanneal.cli.main", "solve", "nx:petersen_graph()", "--seed", "3", "--num-sweeps", "50", "--num-reads", "2", "--json",
@@ -34,7 +36,7 @@ def answer(process):
     stdout, stderr = process.communicate(timeout=120)
     assert (process.returncode, stderr) == (0, b"")
     found = json.loads(stdout)
-    return found, found.pop("time")["compile_s"]
+    return timeless(found), found["time"]["compile_s"]
 
 
 def kernels(folder):

@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 
 from fnanneal import Status
+from fnanneal.energy import Events
 from fnanneal.problems.models import Ising
-from fnanneal.result import Events, Spins
-from fnanneal.run import Report, drive
+from fnanneal.protocols import Report
+from fnanneal.result import Spins
+from fnanneal.run import drive
 
 from .cases import ising
 

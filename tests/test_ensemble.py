@@ -161,14 +161,14 @@ def test_compound_moves_are_one_lane_at_a_time(case: str) -> None:
     system = strong_fields() if case == "strong fields" else CASES[case]
     lanes = Lanes.of(system)
     start = np.random.default_rng(6).choice(np.array([-1, 1], np.int8), system.n * LANES)
-    work, counts = start.copy(), np.zeros(5, np.int64)
+    work, counts = start.copy(), np.zeros(7, np.int64)
     expected, flips = slow_compound_moves(system, start)
     lanes.polish(work, counts)
     assert np.array_equal(work, expected)
     degrees = np.array([sum(map(abs, system_row(system, i)[1])) for i in range(system.n)])
     tests = system.n + sum(int(d) for d in degrees if d <= MOST_FOLLOWING)
     reads = sum(degrees) + sum(int(d) ** 2 for d in degrees if d <= MOST_FOLLOWING)
-    assert counts.tolist() == [flips, LANES * reads, 0, 0, LANES * tests]
+    assert counts.tolist() == [flips, LANES * reads, 0, 0, 0, LANES * tests, 0]
     # A pass never makes a state worse, and ends where nothing is to be gained.
     for _ in range(20):
         before, last = values_of_lanes(system, work), work.copy()
@@ -186,7 +186,7 @@ def test_compound_moves_turn_a_hub_that_sweeps_cannot() -> None:
     pairs = [(0, k, -1) for k in range(1, 31)]
     system = spin_system(ising(pairs, [3, *[0] * 30]), coloured=True)
     lanes, work = Lanes.of(system), np.ones(31 * LANES, np.int8)
-    nothing, counts = np.zeros((64, 0), np.int8), np.zeros(5, np.int64)
+    nothing, counts = np.zeros((64, 0), np.int8), np.zeros(7, np.int64)
     lanes.sweeps(work, nothing, np.zeros((5, LANES)), counts, 1, 0, 0)
     assert np.all(work == 1)
     lanes.polish(work, counts)
@@ -279,7 +279,7 @@ def test_crossover_takes_the_better_side_of_each_component(weights: str, symmetr
     values_of(system.indptr, system.indices, system.weights, system.fields, parents, values)
     expected = [float(oracle.value(pairs, h, p.tolist())) / system.unit for p in parents]
     assert values == pytest.approx(expected, rel=1e-12)
-    children, kept, kept_values, counts = rows.copy(), parents.copy(), values.copy(), np.zeros(2, np.int64)
+    children, kept, kept_values, counts = rows.copy(), parents.copy(), values.copy(), np.zeros(3, np.int64)
     gained = np.empty(reads)
     step_lineages(
         system.indptr, system.indices, system.weights, system.fields, symmetric, children, kept, kept_values, np.uint32(0),
@@ -287,11 +287,15 @@ def test_crossover_takes_the_better_side_of_each_component(weights: str, symmetr
     )  # fmt: skip
     assert gained == pytest.approx(kept_values - values, abs=1e-9), "there was nobody else to gain from"
     components = 0
+    degrees = np.diff(system.indptr)
+    # The values of the first state and of the last one, then every crossing's comparisons and what it follows.
+    operations = reads * 2 * (n + int(degrees.sum()))
     for r in range(reads):
         x = rows[r].tolist()
         for sign in (1, -1) if symmetric else (1,):
             parts, gains = slow_cross(pairs, h, x, (sign * parents[r]).tolist())
             components += len(parts)
+            operations += n + int(degrees[np.not_equal(x, sign * parents[r])].sum())
             y = children[r].tolist()
             if sign == 1 and symmetric:
                 # The second crossing starts from the first one's child: replay it by the rule, its coins from the other side.
@@ -305,9 +309,10 @@ def test_crossover_takes_the_better_side_of_each_component(weights: str, symmetr
         assert kept_values[r] >= max(values[r], float(oracle.value(pairs, h, rows[r].tolist())) / system.unit) - 1e-9
         assert kept_values[r] == pytest.approx(float(oracle.value(pairs, h, kept[r].tolist())) / system.unit, rel=1e-12)
     if not symmetric:
-        assert counts.tolist() == [reads, components]
+        assert counts.tolist() == [reads, components, operations]
     else:
-        assert counts[0] == 2 * reads
+        # A component that changes nothing may flip back in the second crossing, which the replay cannot see.
+        assert counts[0] == 2 * reads and counts[2] == pytest.approx(operations, rel=0.02)
 
 
 def replay(
@@ -334,7 +339,7 @@ def test_lineages_meet() -> None:
     system = spin_system(ising([], [1] * n), coloured=False)
     parents = np.ones((4, n), np.int8)
     parents[0, :16] = parents[1, 16:] = -1
-    values, gained, counts = np.zeros(4), np.empty(4), np.zeros(2, np.int64)
+    values, gained, counts = np.zeros(4), np.empty(4), np.zeros(3, np.int64)
     values_of(system.indptr, system.indices, system.weights, system.fields, parents, values)
     for step in range(40):
         step_lineages(

@@ -15,7 +15,20 @@ import fnanneal
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("problems", "solvers", "cli")
-CORE = {"result", "run", "errors", "checks", "cache", "samples", "checkpoint", "fndam", "energy"}
+CORE = {
+    "result",
+    "run",
+    "protocols",
+    "memory",
+    "toml",
+    "errors",
+    "checks",
+    "cache",
+    "samples",
+    "checkpoint",
+    "fndam",
+    "energy",
+}
 RANKS = {"core": 0, "problems": 1, "solvers": 2, "compare": 3, "cli": 4, "top": 5}
 LARGEST_FILE = 420
 META = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -35,6 +48,7 @@ def sources():
 
 
 SOURCES = sources()
+FOLDER_OF = {m.removesuffix(".__init__"): p.parent for m, p in SOURCES.items() if m.endswith(".__init__")}
 
 
 def layer(module):
@@ -174,7 +188,7 @@ def test_every_data_file_is_declared():
         path
         for package, patterns in META["tool"]["setuptools"]["package-data"].items()
         for pattern in patterns
-        for path in (ROOT / package.removeprefix("fnanneal.")).glob(pattern)
+        for path in FOLDER_OF[package].glob(pattern)
     }
     on_disk = {
         path

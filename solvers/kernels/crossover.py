@@ -46,7 +46,7 @@ def state_value(indptr, indices, weights, fields, x):
 def cross(indptr, indices, weights, fields, x, partner, sign, word, label, queue):
     """Flip in x every component of its difference from sign * partner that gains, and half of those that change nothing.
 
-    label (n,) int8 and queue (n,) uint32 are scratch. Returns (the rise of the value, the number of components).
+    label (n,) int8 and queue (n,) uint32 are scratch. Returns (the rise of the value, the number of components, the couplings followed).
     """
     n = x.size
     one = np.uint64(1)
@@ -57,8 +57,9 @@ def cross(indptr, indices, weights, fields, x, partner, sign, word, label, queue
         differing += d
     rise = 0.0
     parts = 0
+    followed = np.uint64(0)
     if differing == 0:
-        return rise, parts
+        return rise, parts, followed
     for k in range(n):
         if label[k] != 1:
             continue
@@ -72,6 +73,7 @@ def cross(indptr, indices, weights, fields, x, partner, sign, word, label, queue
             head += one
             s = fields[i]
             e, end = np.uint64(indptr[i]), np.uint64(indptr[i + one])
+            followed += end - e
             while e < end:
                 j = indices[e]
                 # 2 is this component; a neighbour of any other label is outside, since no two components touch.
@@ -93,7 +95,7 @@ def cross(indptr, indices, weights, fields, x, partner, sign, word, label, queue
                 x[i] = -x[i]
         if flip:
             rise += 2 * gain
-    return rise, parts
+    return rise, parts, followed
 
 
 @kernel
@@ -111,7 +113,8 @@ def step_lineages(
 
     rows (r, n) int8: re-annealed states, changed. parents (r, n) int8, values (r,) float64: the lineages, kept up to date. symmetric: whether a
     state and its negation are equal. With probability share/2**32 a lineage is crossed with another one, too. queue (n,) uint32: scratch. gains
-    (r,) float64: set to what crossing with the own parent alone has added to each value. counts (2,) int64: crossings and components, added to.
+    (r,) float64: set to what crossing with the own parent alone has added to each value. counts (3,) int64: crossings, components, and
+    spins compared and couplings followed in all this, added to.
     """
     reads, n = rows.shape
     label = np.empty(n, np.int8)
@@ -125,15 +128,19 @@ def step_lineages(
             for sign in range(1, -2, -2):
                 if sign == 1 or symmetric:
                     word = words[turn, 1] if sign == 1 else words[turn + 2, 1]
-                    rise, parts = cross(indptr, indices, weights, fields, x, parents[partner], sign, word, label, queue)
+                    rise, parts, followed = cross(
+                        indptr, indices, weights, fields, x, parents[partner], sign, word, label, queue
+                    )
                     value += rise
                     counts[0] += 1
                     counts[1] += parts
+                    counts[2] += n + np.int64(followed)
             if turn == 0:
                 gains[r] = value - values[r]
             if words[0, 0] >= share:
                 break
             partner = np.int64((np.uint64(words[1, 0]) * np.uint64(reads)) >> np.uint64(32))
+        counts[2] += 2 * (n + indices.size)
         # Summed anew, so that equal states have equal values with real weights, too.
         value = state_value(indptr, indices, weights, fields, x)
         if value >= values[r]:

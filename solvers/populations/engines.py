@@ -54,7 +54,8 @@ def aligned(shape: tuple[int, ...], kind: Any) -> NDArray[Any]:
 class Engine(Protocol):
     """Anneals `reads` states of one island, which lie in `work` (reads * n,) int8 in the engine's own layout.
 
-    `local` (reads, width) of type `kind` is what else it keeps between calls. temperatures (sweeps, reads): a timer for each of them.
+    `local` (reads, width) of type `kind` is what else it keeps between calls. temperatures (sweeps, reads): a timer for each of them. `traffic`: bytes
+    read and written a spin test, and a synaptic event (docs/energy.md).
     """
 
     @property
@@ -63,6 +64,8 @@ class Engine(Protocol):
     def width(self) -> int: ...
     @property
     def kind(self) -> np.dtype[Any]: ...
+    @property
+    def traffic(self) -> tuple[float, float]: ...
     def load(self, rows: Spins, work: Spins, local: Array) -> None: ...
     def unload(self, work: Spins, rows: Spins) -> None: ...
     def sweeps(
@@ -132,6 +135,11 @@ class Lanes(_SideBySide):
     fields: NDArray[np.int16]
     bounds: NDArray[np.int16]
 
+    @property
+    def traffic(self) -> tuple[float, float]:
+        # A spin read and written; a neighbour's spin, and a 64th of its number.
+        return 2.0, 1 + 4 / LANES
+
     @classmethod
     def of(cls, system: SpinSystem) -> Lanes:
         """Neighbours of positive weight first; an edge of weight w stands |w| times."""
@@ -172,7 +180,7 @@ class Lanes(_SideBySide):
         compound_moves(self.indptr, self.middle, self.indices, self.fields, self.bounds, work, before, counts)
         following = degrees[degrees <= MOST_FOLLOWING]
         counts[1] += LANES * int(degrees.sum() + following @ following)
-        counts[4] += LANES * int(degrees.size + following.sum())
+        counts[5] += LANES * int(degrees.size + following.sum())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -183,6 +191,11 @@ class RealLanes(_SideBySide):
     indices: NDArray[np.uint32]
     doubled: NDArray[np.float32]
     totals: NDArray[np.float32]
+
+    @property
+    def traffic(self) -> tuple[float, float]:
+        # As in `Lanes`, and a 64th of a weight.
+        return 2.0, 1 + 8 / LANES
 
     @classmethod
     def of(cls, system: SpinSystem) -> RealLanes:
@@ -232,6 +245,12 @@ class Chains:
     @property
     def kind(self) -> np.dtype[Any]:
         return self.system.weights.dtype if self.matrix is None else self.matrix.kind
+
+    @property
+    def traffic(self) -> tuple[float, float]:
+        # A spin, its field and its draw; a field read and written, a coupling, and in a sparse row its number.
+        w = self.kind.itemsize
+        return 5.0 + w, 2 * w + (4 + w if self.matrix is None else self.matrix.coupling_bytes)
 
     @property
     def width(self) -> int:

@@ -109,7 +109,7 @@ def finish(plan: Plan, state: State, i: int, kappa: float) -> None:
     elif isinstance(plan.engine, Chains) and crossings >= ENOUGH and components < MERGING * crossings:
         _select(plan.engine, state, i, rows)
     else:
-        parents, values, counts = state.parents[i], state.values[i], state.counts[i, 2:4]
+        parents, values, counts = state.parents[i], state.values[i], state.counts[i, 2:5]
         share = SHARE * min(1.0, AVERAGE / float(state.effort[i]))
         cross(plan, rows, parents, values, share, gains, state.key, i, int(state.step[i]), counts)
     probed = bool(state.effort[i] == PROBE)
@@ -213,8 +213,8 @@ def merge(plan: Plan, state: State, states: Spins, island: int, kappa: float) ->
         engine.load(parents, work, local)
         engine.sweeps(work, local, t, state.counts[island], state.key, group, (step + k) * length % 2**32)
         engine.unload(work, rows)
-        cross(part, rows, parents, values, SHARE, gains, state.key, group, step + k, state.counts[island, 2:4])
-        state.counts[island, 4] += length * work.size
+        cross(part, rows, parents, values, SHARE, gains, state.key, group, step + k, state.counts[island, 2:5])
+        state.counts[island, 5:] += length * work.size, length * reads
         if np.mean(values >= values.max()) >= MERGED:
             break
     merged = contraction.outwards(parents[int(np.argmax(values))])

@@ -29,6 +29,8 @@ class Matrix(Protocol):
     def width(self) -> int: ...
     @property
     def shift(self) -> int: ...
+    @property
+    def coupling_bytes(self) -> float: ...
     def sweeps(
         self,
         temperatures: NDArray[np.float32],
@@ -64,6 +66,10 @@ class Rows:
     kind: np.dtype[Any]
     width: int
     shift: int = 0
+
+    @property
+    def coupling_bytes(self) -> float:
+        return float(self.rows.itemsize)
 
     @classmethod
     def of(cls, system: SpinSystem) -> Rows | None:
@@ -104,6 +110,10 @@ class Bits:
     @property
     def shift(self) -> int:
         return self.low
+
+    @property
+    def coupling_bytes(self) -> float:
+        return 1 / 8
 
     @classmethod
     def of(cls, system: SpinSystem) -> Bits | None:

@@ -51,8 +51,8 @@ class State:
     best_values (I,); champions (I, CHAMPIONS, n) int8. Of each island, (I,): step, the rounds so far; sweep of length in this round;
     swept, sweeps before it; effort, the sweeps of an anneal, as the champions have taught; found, the champions so far; fresh, whether the
     lineages are still unannealed. hot (I, R): where this round began; learnt (I, 2, BINS): what beginning there has gained, and how often.
-    cold: where anneals end; counts (I, 5) int64: flips, synaptic events, crossings, components, spin tests outside
-    the rounds' sweeps; concluded: whether the
+    cold: where anneals end; counts (I, 7) int64: flips, synaptic events, crossings, components, crossover operations,
+    and spin tests and timer reads outside the rounds' sweeps; concluded: whether the
     islands' best are merged.
     """
 
@@ -100,7 +100,7 @@ class State:
             learnt=np.zeros((islands, 2, BINS)),
             found=np.zeros(islands, np.int64),
             fresh=np.zeros(islands, np.bool_),
-            counts=np.zeros((islands, 5), np.int64),
+            counts=np.zeros((islands, 7), np.int64),
             cold=cold,
             hottest=hot,
             key=key,

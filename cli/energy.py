@@ -1,0 +1,198 @@
+"""``fnanneal energy``: what a solve would dissipate, technology by technology."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from ..energy import Technology
+
+
+def energy(
+    what: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="RESULT|PROBLEM",
+            help="What `fnanneal solve --json` printed (a file, or - for standard input), or a problem to solve now.",
+            show_default=False,
+        ),
+    ] = None,
+    technology: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A technology's name or TOML file; repeatable. [default: all that there are]", show_default=False
+        ),
+    ] = None,
+    list_: Annotated[
+        bool, typer.Option("--list", help="List the technologies, figure by figure, with their sources.")
+    ] = False,
+    solver: Annotated[str | None, typer.Option(help="For a problem: the solver.", show_default=False)] = None,
+    time_limit: Annotated[float, typer.Option(help="For a problem: seconds of solving.")] = 2.0,
+    seed: Annotated[int | None, typer.Option(help="For a problem: the seed.", show_default=False)] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw the table: a .png, .svg or .pdf file.")] = None,
+    json_: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Turn the events of a solve into joules: modelled, from sourced figures, beside lower bounds and what was measured."""
+    from ..energy import technologies
+    from ..energy import technology as find
+    from ..errors import InputError
+
+    chosen = [find(t) for t in technology] if technology else list(technologies().values())
+    if list_:
+        if what is not None:
+            raise InputError("--list takes no result and no problem")
+        _list(chosen, json_)
+        return
+    if what is None:
+        raise InputError("give a result (what solve --json printed), a problem, or --list")
+    found = _result(what) or _solve(what, solver, time_limit, seed)
+    rows = _accounts(found, chosen)
+    if json_:
+        typer.echo(
+            json.dumps({"problem": found["problem"], "solver": found["solver"], "technologies": rows, **_facts(found)})
+        )
+    else:
+        _show(found, rows)
+    if plot is not None:
+        from .figures import energies, save
+
+        save(energies(found, rows), plot)
+
+
+def _list(chosen: list[Technology], json_: bool) -> None:
+    from dataclasses import asdict
+
+    from .display import joules
+
+    if json_:
+        typer.echo(json.dumps({t.name: asdict(t) for t in chosen}))
+        return
+    for t in chosen:
+        typer.echo(f"{t.name}: {t.title}; node {t.node}, {t.temperature:g} K")
+        typer.echo(f"    {t.source}")
+        for event, f in t.figures.items():
+            real = "" if f.joules_real == f.joules else f" ({joules(f.joules_real)} on real numbers)"
+            why = "" if f.derivation == "-" else f": {f.derivation}"
+            typer.echo(f"    {event:20} {joules(f.joules):>8}{real}  {f.status}{why}  [{f.source}]")
+        typer.echo("")
+
+
+def _result(what: str) -> dict[str, Any] | None:
+    """A solve's JSON; None where `what` is something else."""
+    from ..errors import FormatError
+
+    if what == "-":
+        if sys.stdin is None or sys.stdin.closed:
+            raise FormatError("<stdin>", None, "standard input is closed")
+        text, where = sys.stdin.read(), "<stdin>"
+    else:
+        try:
+            raw = Path(what).read_bytes()
+        except OSError:
+            return None
+        if not raw.lstrip().startswith(b"{"):
+            return None
+        try:
+            text, where = raw.decode(), what
+        except UnicodeDecodeError:
+            return None
+    try:
+        found = json.loads(text)
+    except json.JSONDecodeError as e:
+        raise FormatError(where, e.lineno, f"no valid JSON: {e.msg}") from e
+    if what != "-" and isinstance(found, dict) and "schema" not in found:
+        return None
+    try:
+        events = {which: found["energy"][which] for which in ("events", "events_to_best")}
+        seconds = found["time"]["solve_s"]
+        about = (
+            found["problem"]["n"],
+            found["problem"]["name"],
+            found["solver"],
+            found["objective"],
+            found["energy"]["real_numbers"],
+        )
+        assert all(isinstance(e, dict) for e in events.values())
+        assert isinstance(seconds, int | float) and seconds >= 0 and isinstance(about[0], int) and about[0] > 0
+        assert isinstance(found["energy"]["bounds"], dict) and all(
+            isinstance(x, int | float) for x in found["energy"]["bounds"].values()
+        )
+        assert found["energy"]["measured"] is None or isinstance(found["energy"]["measured"]["joules"], int | float)
+    except (KeyError, TypeError, AssertionError) as e:
+        raise FormatError(where, None, "this is not what `fnanneal solve --json` prints") from e
+    return dict(found)
+
+
+def _solve(problem: str, solver: str | None, time_limit: float, seed: int | None) -> dict[str, Any]:
+    from ..solvers.solve import solve
+    from .solve import read_problem
+
+    return solve(read_problem(problem, None, None), solver, time_limit=time_limit, seed=seed).to_dict()
+
+
+def _accounts(found: dict[str, Any], chosen: list[Technology]) -> list[dict[str, Any]]:
+    from ..energy import account
+
+    rows = []
+    for t in chosen:
+        whole, best = (
+            account(found["energy"][k], t, real_numbers=bool(found["energy"]["real_numbers"]))
+            for k in ("events", "events_to_best")
+        )
+        rows.append(
+            {
+                "technology": t.name,
+                "status": whole.status,
+                "joules": whole.joules,
+                "joules_to_best": best.joules,
+                "items": dict(whole.items),
+                "not_covered": dict(whole.not_covered),
+            }
+        )
+    return rows
+
+
+def _facts(found: dict[str, Any]) -> dict[str, Any]:
+    return {k: found["energy"][k] for k in ("events", "events_to_best", "real_numbers", "bounds", "measured")}
+
+
+def _show(found: dict[str, Any], rows: list[dict[str, Any]]) -> None:
+    from .display import joules, number, quantity
+
+    e = found["energy"]
+    typer.echo(
+        f"{found['problem']['name'] or 'unnamed'}, {found['solver']}, objective {number(found['objective'])}, {found['time']['solve_s']:.2f} s"
+    )
+    typer.echo("events      " + " · ".join(f"{quantity(v)} {k.replace('_', ' ')}" for k, v in e["events"].items() if v))
+    typer.echo("")
+    typer.echo(f"{'modelled under':16} {'in all':>10} {'to best':>10}  {'status':8}  not covered")
+    for row in rows:
+        whole, best = ("-" if row[k] is None else joules(row[k]) for k in ("joules", "joules_to_best"))
+        typer.echo(
+            f"{row['technology']:16} {whole:>10} {best:>10}  {row['status']:8}  {', '.join(row['not_covered'])}".rstrip()
+        )
+    typer.echo("")
+    typer.echo("lower bounds (no technology)")
+    names = {
+        "landauer": "Landauer, kT ln 2 a spike",
+        "update_wall": "static barrier, all updates (our reconstruction)",
+        "matched_barrier": "learning in memory, barrier matched to the annealing (our reconstruction)",
+        "consolidation": "holding the answer for ten years (our reconstruction)",
+    }
+    for key, value in e["bounds"].items():
+        typer.echo(f"{joules(value):>10}  {names.get(key, key)}")
+    typer.echo("")
+    m = e["measured"]
+    typer.echo(
+        "measured    "
+        + (
+            "nothing: no counter that this process may read, or a solve of less than a second"
+            if m is None
+            else f"{joules(m['joules'])} above the idle baseline"
+        )
+    )
