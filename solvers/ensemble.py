@@ -14,9 +14,10 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..checks import integer, positive
+from ..checks import integer, positive, real
 from ..energy.events import Events
 from ..errors import InputError
+from ..fndam import Mismatch
 from ..problems.model import Model
 from ..protocols import Report
 from ..result import Spins
@@ -56,6 +57,8 @@ class Ensemble:
         which keep a matrix where a twentieth of all pairs or more are coupled.
     kappa
         The timers' knob (`FNTimer.between`): small is linear in 1/T. On dense graphs T falls linearly.
+    timer_mismatch
+        Relative sigma of the timers' cells, one a lineage, drawn by the seed (`FNTimer.mismatched`). For sparse graphs: dense ones have no FN timers.
     """
 
     name: ClassVar[str] = "ensemble"
@@ -64,6 +67,7 @@ class Ensemble:
     num_sweeps: int | None = None
     engine: Literal["auto", "lanes", "chains"] = "auto"
     kappa: float = 0.1
+    timer_mismatch: float = 0.0
 
     def __post_init__(self) -> None:
         for what, high in (("num_reads", 2**16), ("num_sweeps", 2**32 - 1)):
@@ -72,6 +76,7 @@ class Ensemble:
         if self.engine not in ("auto", "lanes", "chains"):
             raise InputError(f"unknown engine {self.engine!r}; there are: auto, lanes, chains")
         positive(self.kappa, "kappa")
+        real(self.timer_mismatch, "timer_mismatch", 0, 0.5)
 
     def settings(self) -> dict[str, Any]:
         return asdict(self)
@@ -121,6 +126,10 @@ class Ensemble:
         sweeps = 0 if open_ended else self.num_sweeps or DEFAULT_SWEEPS
         state = State.empty(plan, islands, hot=hot, cold=cold, key=key, sweeps=sweeps)
         state.effort[:] = lineages.PROBE
+        if self.timer_mismatch and plan.dense is None:
+            rng = np.random.Generator(np.random.Philox(key))
+            drawn = Mismatch.of(self.timer_mismatch).deviations((islands, plan.engine.reads), rng)
+            state.cells[:] = np.stack([drawn[k] for k in ("area", "capacitance", "oxide", "initial")], axis=1)
         for i in range(islands):
             if initial is not None:
                 given = plan.reduction.inwards(initial)

@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ..checks import integer, positive
+from ..checks import integer, positive, real
 from ..energy.events import Events
 from ..errors import InputError
 from ..fndam import FNTimer
@@ -49,6 +49,7 @@ class State:
     totals: NDArray[Any]
     values: NDArray[Any]
     counts: NDArray[np.int64]
+    timers: NDArray[np.float64]
     key: int
     step: int
     steps: int
@@ -83,6 +84,8 @@ class NeuroSA:
         Keep a QUBO's diagonal in the membrane. With scale 0.99, the authors' variant for maximum independent sets.
     k2, k0_minus_1, k1
         The FN timer: T(n) = k2 / ln(1 + k0_minus_1 + k1 n), n in steps.
+    timer_mismatch
+        Relative sigma of the timer's cells: where above 0, each neuron has a cell of its own (`FNTimer.mismatched`, by the seed).
     """
 
     name: ClassVar[str] = "neurosa"
@@ -96,6 +99,7 @@ class NeuroSA:
     k2: float = NEUROSA.k2
     k0_minus_1: float = 1 / 8e4
     k1: float = 0.002 / 8e4
+    timer_mismatch: float = 0.0
 
     def __post_init__(self) -> None:
         if self.num_steps is not None and self.num_sweeps is not None:
@@ -108,6 +112,7 @@ class NeuroSA:
         positive(self.scale, "scale")
         if positive(self.floor, "floor") >= 1:
             raise InputError(f"floor must be below 1 (got {self.floor})")
+        real(self.timer_mismatch, "timer_mismatch", 0, 0.5)
         self.timer()
 
     def timer(self) -> FNTimer:
@@ -157,10 +162,17 @@ class NeuroSA:
             totals=np.zeros((reads, 2), total),
             values=np.zeros(reads, total),
             counts=np.zeros((reads, 3), np.int64),
+            timers=self._timers(n, key),
             key=key,
             step=0,
             steps=steps,
         )
+
+    def _timers(self, n: int, key: int) -> NDArray[np.float64]:
+        if not self.timer_mismatch:
+            return np.array([[self.k2, self.k0_minus_1, self.k1]])
+        cells = self.timer().mismatched(self.timer_mismatch, n, key)
+        return np.stack([cells.k2, cells.k0_minus_1, cells.k1], axis=1)
 
     def load_state(self, arrays: Mapping[str, Any]) -> State:
         return State(**arrays)
@@ -168,9 +180,11 @@ class NeuroSA:
     def _steps(self, system: Neurons, state: State, r: int, count: int) -> None:
         graph = system.graph
         largest = int(graph.largest) + int(np.abs(system.shift).max()) if graph.integral else -1
+        timers = state.timers / np.array([graph.unit, 1, 1])
+        timers[:, 0] = np.minimum(timers[:, 0], 1e300)
         neurosa_steps(
             graph.indptr, graph.indices, graph.weights, state.spins[r], state.fields[r], system.shift, state.best[r], state.journal[r],
-            state.totals[r], state.counts[r], largest, np.array([min(self.k2 / graph.unit, 1e300), self.k0_minus_1, self.k1]), self.scale, self.floor,
+            state.totals[r], state.counts[r], largest, timers, self.scale, self.floor,
             np.uint64(state.key), r, state.step, count,
         )  # fmt: skip
 

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..checks import integer, positive
+from ..checks import integer, positive, real
 from ..energy.events import Events
 from ..errors import InputError
 from ..fndam import FNTimer
@@ -82,6 +82,8 @@ class SimulatedAnnealing:
         "geometric", "linear" (in T), or "fn": the Fowler-Nordheim timer.
     kappa
         The timer's knob: small is linear in beta, large a plunge and a 1/log tail.
+    timer_mismatch
+        With schedule "fn": relative sigma of the timers' cells; where above 0, each read has a cell of its own (`FNTimer.mismatched`, by the seed).
     rule
         "metropolis", or "heat-bath" for sampling at a fixed temperature: with a fixed order of spins, Metropolis takes every
         zero-gain flip, and two uncoupled spins would then see two of their four states only.
@@ -94,6 +96,7 @@ class SimulatedAnnealing:
     beta_range: tuple[float, float] | None = None
     schedule: Schedule = "geometric"
     kappa: float = 0.1
+    timer_mismatch: float = 0.0
     rule: Rule = "metropolis"
 
     def __post_init__(self) -> None:
@@ -105,6 +108,8 @@ class SimulatedAnnealing:
         if self.rule not in ("metropolis", "heat-bath"):
             raise InputError(f"unknown rule {self.rule!r}; there are: metropolis, heat-bath")
         positive(self.kappa, "kappa")
+        if real(self.timer_mismatch, "timer_mismatch", 0, 0.5) and self.schedule != "fn":
+            raise InputError("timer_mismatch is for schedule=fn")
         if self.beta_range is not None:
             if not isinstance(self.beta_range, Sequence) or len(self.beta_range) != 2:
                 raise InputError(f"beta_range must be a pair (hot, cold), not {self.beta_range!r:.40}")
@@ -140,8 +145,10 @@ class SimulatedAnnealing:
             self._anneal(system, state, np.full(GREEDY, 1 / COLDEST), 1 if system.integral else -1, r, 0)
         return temperature_range(system, state.spins, SPAN)
 
-    def temperatures(self, hot: float, cold: float, sweeps: int, first: int, last: int) -> NDArray[np.float64]:
-        """T of sweeps first to last - 1 of an anneal, in units of the gain, between hot and cold: (last - first,).
+    def temperatures(
+        self, hot: float, cold: float, sweeps: int, first: int, last: int, reads: int = 1, key: int = 0
+    ) -> NDArray[np.float64]:
+        """T of sweeps first to last - 1 of an anneal, in units of the gain, between hot and cold, for timers that differ or for all: (reads or 1, last - first).
 
         Rounded to 24 bits, so that the last digits of a platform's logarithm do not reach the chain. The last few are 0: a quench.
         """
@@ -155,9 +162,12 @@ class SimulatedAnnealing:
         elif self.schedule == "geometric":
             t = hot * (cold / hot) ** x
         else:
-            t = FNTimer.between(hot, cold, self.kappa).voltage(x)
+            timer = FNTimer.between(hot, cold, self.kappa)
+            if self.timer_mismatch:
+                timer = timer.mismatched(self.timer_mismatch, (reads, 1), key)
+            t = timer.voltage(x)
         digits, exponents = np.frexp(t)
-        return np.where(k < sweeps - quench, np.ldexp(np.rint(digits * 2**24), exponents - 24), 0.0)
+        return np.atleast_2d(np.where(k < sweeps - quench, np.ldexp(np.rint(digits * 2**24), exponents - 24), 0.0))
 
     def init(self, system: SpinSystem, key: int, *, open_ended: bool, threads: int, initial: Spins | None) -> State:
         reads = self.num_reads or (threads if open_ended else DEFAULT_READS)
@@ -216,7 +226,8 @@ class SimulatedAnnealing:
         if not system.integral:
             # Running sums of real numbers drift: they are taken afresh at fixed sweeps, whatever the chunks.
             last = min(last, (first // _REFRESH + 1) * _REFRESH)
-        t = self.temperatures(state.hot, state.cold, state.sweeps, first, last)
+        reads = state.spins.shape[0]
+        t = self.temperatures(state.hot, state.cold, state.sweeps, first, last, reads, state.key)
         slopes = 1 / np.clip(t, COLDEST, 1 / COLDEST)
         reach = -1
         if system.integral:
@@ -224,13 +235,12 @@ class SimulatedAnnealing:
             reach = int(min(system.largest, wide))
         if reach > TABLE:
             reach = -1
-        reads = state.spins.shape[0]
 
         def one(r: int) -> None:
             if not system.integral and first % _REFRESH == 0 and first:
                 state.fields[r] = system.local_fields(state.spins[r])
                 state.values[r, 0] = system.value(state.spins[r])
-            self._anneal(system, state, slopes, reach, r, first)
+            self._anneal(system, state, slopes[r % slopes.shape[0]], reach, r, first)
 
         run(one, reads)
         state.sweep = last
@@ -248,7 +258,7 @@ class SimulatedAnnealing:
         flips, synaptic = (int(x) for x in state.counts.sum(axis=0))
         over = state.sweep == state.sweeps
         now = min(state.sweep, state.sweeps - 1)
-        t = self.temperatures(state.hot, state.cold, state.sweeps, now, now + 1)[0]
+        t = self.temperatures(state.hot, state.cold, state.sweeps, now, now + 1)[0, 0]
         return Report(
             values=state.values[:, 1],
             spins=lambda r: system.outwards(state.best[r]),

@@ -150,25 +150,29 @@ def temperature(step: int, k2: float, k0_minus_1: float, k1: float) -> float:
     return k2 / math.log1p(k0_minus_1 + k1 * step)
 
 
+Timer = tuple[float, float, float]
+
+
 def neurosa(
     pairs: Pairs,
     fields: Sequence[Number],
     spins: Sequence[int],
     steps: range,
     *,
-    timer: tuple[float, float, float] = (0.3125, 1 / 8e4, 0.002 / 8e4),
+    timer: Timer | Sequence[Timer] = (0.3125, 1 / 8e4, 0.002 / 8e4),
     scale: float = 2.5,
     floor: float = 1e-6,
     shift: Sequence[Number] | None = None,
     key: int,
     read: int,
 ) -> Chain:
-    """NeuroSA: each step one neuron, which spikes iff its gain (plus its shift) exceeds T(n) ln(scale u + floor)."""
+    """NeuroSA: each step one neuron, which spikes iff its gain (plus its shift) exceeds T(n) ln(scale u + floor); T of one timer, or of each neuron's own."""
     chain = Chain(pairs, fields, list(spins))
     extra = [0] * len(spins) if shift is None else shift
     for step in steps:
         p, u = step_draws(key, read, step, len(spins))
-        if chain.gain(p) + extra[p] > temperature(step, *timer) * math.log(scale * u + floor):
+        own = timer if isinstance(timer[0], float) else timer[p]
+        if chain.gain(p) + extra[p] > temperature(step, *own) * math.log(scale * u + floor):
             chain.flip(p)
             chain.remember()
     return chain

@@ -110,7 +110,7 @@ def spikes_by_gain(kind: Any, largest: int, calls: int, scale: float) -> NDArray
     indptr, indices, weights = np.zeros(n + 1, np.int64), np.zeros(0, np.uint32), np.zeros(0, kind)
     spins, fields, best = np.ones(n, np.int8), np.array(GAINS, kind), np.ones(n, np.int8)
     journal, shift = np.zeros(n, np.int32), np.zeros(n, kind)
-    timer = np.array([T * math.log1p(0.5), 0.5, 1e-300])
+    timer = np.array([[T * math.log1p(0.5), 0.5, 1e-300]])
     totals = np.int64 if kind is np.int32 else np.float64
     tally = np.zeros(n + 1, np.int64)
     for step in range(calls):

@@ -167,7 +167,7 @@ def check_neurosa(
     case: Case,
     first: int,
     steps: int,
-    timer: tuple[float, float, float],
+    timer: oracle.Timer | list[oracle.Timer],
     *,
     direct: bool = False,
     shift: list[oracle.Number] | None = None,
@@ -198,7 +198,7 @@ def check_neurosa(
         for chunk in chunks:
             neurosa_steps(
                 s.indptr, s.indices, s.weights, spins, fields, shifts, best, journal, gains, counts, largest,
-                np.array(timer), scale, floor, np.uint64(KEY), read, at, chunk,
+                np.atleast_2d(timer), scale, floor, np.uint64(KEY), read, at, chunk,
             )  # fmt: skip
             at += chunk
         start = s.value(case.spins)
@@ -206,6 +206,16 @@ def check_neurosa(
         assert counts[1:].tolist() == [chain.flips, chain.reads]
         assert counts[0] == s.n + 1 or {k for k in range(s.n) if spins[k] != best[k]} <= set(journal[: counts[0]])
     return chain
+
+
+@pytest.mark.nojit
+@pytest.mark.parametrize("weights", ["pm1", "real"])
+def test_a_timer_for_each_neuron(weights: str) -> None:
+    case = Case.random(9, 40, 4, weights, True, coloured=False)
+    spread = np.exp(0.3 * np.random.default_rng(2).normal(size=(40, 3)))
+    timers = [(2.0 * a, 0.5 * b, 1e-3 * c) for a, b, c in spread.tolist()]
+    own = check_neurosa(case, 0, 2000, timers)
+    assert own.spins != check_neurosa(case, 0, 2000, (2.0, 0.5, 1e-3)).spins
 
 
 @pytest.mark.nojit

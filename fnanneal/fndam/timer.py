@@ -104,13 +104,13 @@ class FNTimer:
         return cls(k2=k2, log_k0=log_k0, log_ratio=math.log(k1) - log_k0)
 
     @classmethod
-    def between(cls, hot: float, cold: float, kappa: float) -> Self:
+    def between(cls, hot: Any, cold: float, kappa: float) -> Self:
         """The timer with V(0) = hot and V(1) = cold.
 
         Parameters
         ----------
         hot, cold
-            hot > cold > 0, in units of energy.
+            hot > cold > 0, in units of energy; an array of hot ends gives an array of timers.
         kappa
             The one knob left, k2 (1/cold - 1/hot) > 0: far below 1 makes 1/V linear in t; far above 1 is a plunge, then a 1/log tail.
 
@@ -119,7 +119,7 @@ class FNTimer:
         InputError
             For values outside these ranges.
         """
-        if not (0 < cold < hot < math.inf):
+        if not np.all((cold > 0) & (cold < np.asarray(hot)) & (np.asarray(hot) < math.inf)):
             raise InputError(f"a schedule needs hot > cold > 0 (got {hot} and {cold})")
         if not 0 < kappa < math.inf:
             raise InputError(f"kappa must be positive and finite (got {kappa})")
@@ -139,11 +139,13 @@ class FNTimer:
         seed
             Names the chip.
         """
-        d = Mismatch.of(mismatch).deviations(shape, np.random.Generator(np.random.Philox(seed)))
-        k2 = self.k2 * d["oxide"]
-        log_k1 = self.log_ratio + self.log_k0 + np.log(d["area"] / (d["capacitance"] * d["oxide"]))
-        log_k0 = k2 / (self.k2 / self.log_k0 * d["initial"])
-        return type(self)(k2=k2, log_k0=log_k0, log_ratio=log_k1 - log_k0)
+        return self.scaled(**Mismatch.of(mismatch).deviations(shape, np.random.Generator(np.random.Philox(seed))))
+
+    def scaled(self, *, area: Any = 1.0, capacitance: Any = 1.0, oxide: Any = 1.0, initial: Any = 1.0) -> Self:
+        """The timer of a cell whose parameters are those of this one's, times these factors."""
+        log_k1 = self.log_ratio + self.log_k0 + np.log(area / (capacitance * oxide))
+        log_k0 = self.log_k0 * oxide / initial
+        return type(self)(k2=self.k2 * oxide, log_k0=log_k0, log_ratio=log_k1 - log_k0)
 
     def voltage(self, t: ArrayLike) -> NDArray[np.float64]:
         """V at times t >= 0, elementwise; of t's shape, broadcast with the cells'."""

@@ -46,7 +46,7 @@ def neurosa_steps(
     gains,
     counts,
     largest,
-    timer,
+    timers,
     scale,
     floor,
     key,
@@ -60,13 +60,15 @@ def neurosa_steps(
     spins (n,) int8, fields (n,) of the weights' kind: the state, kept up to date; fields = sum_j w_pj s_j + h_p. shift (n,): of that kind.
     best (n,) int8: the spins of the greatest gain so far. journal (n,) int32: spins flipped since.
     gains (2,): total of s_p fields_p over the spikes, now and at best. counts (3,) int64: length of the journal (n + 1: overflown), spikes, synaptic events.
-    largest: bound on |gain| if it is an integer, else -1. timer (3,): c, k0 - 1, k. key: uint64.
+    largest: bound on |gain| if it is an integer, else -1. timers (1, 3) or (n, 3): c, k0 - 1, k, of one timer for all or of each neuron's own.
+    key: uint64.
     """
     n = spins.size
     wide = np.uint64(n)
     half = np.uint64(32)
     one = np.uint64(1)
-    c, start, slope = timer[0], timer[1], timer[2]
+    own = timers.shape[0] > 1
+    c, start, slope = timers[0, 0], timers[0, 1], timers[0, 2]
     log_scale, log_floor = math.log(scale + floor), math.log(floor)
     words = np.empty((4, BATCH), np.uint32)
     chosen = np.empty(BATCH, np.uint32)
@@ -92,7 +94,7 @@ def neurosa_steps(
             draw[b] = (
                 np.uint64(words[2, b]) * np.uint64(2097152) + (np.uint64(words[3, b]) >> np.uint64(11))
             ) * 2.0**-53
-        if done >= table_end:
+        if done >= table_end and not own:
             table_end = min(done + BLOCK, first + steps)
             hot = _temperature(c, start, slope, done)
             cold = _temperature(c, start, slope, table_end)
@@ -114,7 +116,11 @@ def neurosa_steps(
             s = spins[p]
             change = s * fields[p]
             gain = change + shift[p]
-            if span > 0:
+            if own:
+                t = _temperature(timers[p, 0], timers[p, 1], timers[p, 2], done + b)
+                if not gain > t * math.log(scale * draw[b] + floor):
+                    continue
+            elif span > 0:
                 k = np.int64(gain) + base
                 if k < 0:
                     continue

@@ -76,22 +76,36 @@ def begin(plan: Plan, state: State, i: int) -> None:
 
 
 def timers(
-    hot: NDArray[np.float64], cold: float, kappa: float, annealed: int, first: int, last: int
+    hot: NDArray[np.float64],
+    cold: float,
+    kappa: float,
+    annealed: int,
+    first: int,
+    last: int,
+    cells: NDArray[np.float64] | None = None,
 ) -> NDArray[np.float64]:
-    """T of sweeps first to last - 1 of a round, in units of the gain, rounded to 24 bits; 0 after `annealed`: (last - first, R)."""
+    """T of sweeps first to last - 1 of a round, in units of the gain, rounded to 24 bits; 0 after `annealed`: (last - first, R).
+
+    cells (4, R): how the timers' cells differ, as in `State`.
+    """
     k = np.arange(first, last)
-    unit = FNTimer.between(2.0, 1.0, kappa)
-    # Timers of one kappa differ in scale alone: 1/T goes the same way from 1/hot to 1/cold.
-    way = 2 / unit.voltage(np.minimum(k / max(annealed - 1, 1), 1.0)) - 1
+    x = np.minimum(k / max(annealed - 1, 1), 1.0)
     start = 1 / np.maximum(hot, 1.0001 * cold)
-    t = 1 / (start + (1 / cold - start) * way[:, None])
+    if cells is None or np.all(cells == 1):
+        # Timers of one kappa differ in scale alone: 1/T goes the same way from 1/hot to 1/cold.
+        way = 2 / FNTimer.between(2.0, 1.0, kappa).voltage(x) - 1
+        t = 1 / (start + (1 / cold - start) * way[:, None])
+    else:
+        area, capacitance, oxide, initial = cells
+        own = FNTimer.between(1 / start, cold, kappa)
+        t = own.scaled(area=area, capacitance=capacitance, oxide=oxide, initial=initial).voltage(x[:, None])
     digits, exponents = np.frexp(t)
     return np.where(k[:, None] < annealed, np.ldexp(np.rint(digits * 2**24), exponents - 24), 0.0)
 
 
 def temperatures(state: State, i: int, kappa: float, first: int, last: int) -> NDArray[np.float64]:
     """`timers` of the round that island i is in."""
-    return timers(state.hot[i], state.cold, kappa, int(state.length[i]) - GREEDY_SWEEPS, first, last)
+    return timers(state.hot[i], state.cold, kappa, int(state.length[i]) - GREEDY_SWEEPS, first, last, state.cells[i])
 
 
 def finish(plan: Plan, state: State, i: int, kappa: float) -> None:

@@ -51,7 +51,7 @@ class State:
     best_values (I,); champions (I, CHAMPIONS, n) int8. Of each island, (I,): step, the rounds so far; sweep of length in this round;
     swept, sweeps before it; effort, the sweeps of an anneal, as the champions have taught; found, the champions so far; fresh, whether the
     lineages are still unannealed. hot (I, R): where this round began; learnt (I, 2, BINS): what beginning there has gained, and how often.
-    cold: where anneals end; counts (I, 7) int64: flips, synaptic events, crossings, components, crossover operations,
+    cells (I, 4, R): how the timers' cells differ, factors of area, capacitance, oxide and initial voltage; cold: where anneals end; counts (I, 7) int64: flips, synaptic events, crossings, components, crossover operations,
     and spin tests and timer reads outside the rounds' sweeps; concluded: whether the
     islands' best are merged.
     """
@@ -73,6 +73,7 @@ class State:
     found: NDArray[np.int64]
     fresh: NDArray[np.bool_]
     counts: NDArray[np.int64]
+    cells: NDArray[np.float64]
     cold: float
     hottest: float
     key: int
@@ -101,6 +102,7 @@ class State:
             found=np.zeros(islands, np.int64),
             fresh=np.zeros(islands, np.bool_),
             counts=np.zeros((islands, 7), np.int64),
+            cells=np.ones((islands, 4, reads)),
             cold=cold,
             hottest=hot,
             key=key,
