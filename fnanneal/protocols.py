@@ -79,7 +79,11 @@ class Report:
 
 
 class Solver(Protocol):
-    """A frozen dataclass of hyper-parameters. `system` is the problem in the solver's own form."""
+    """A frozen dataclass of hyper-parameters. `system` is the problem in the solver's own form.
+
+    A solver that follows analog weights while they drift has one more method, ``reread(system, state, problem, until) -> system``: the same problem
+    with other numbers; the state's sums are taken afresh, and `advance` then stops at `until` sweeps since the start.
+    """
 
     name: ClassVar[str]
 

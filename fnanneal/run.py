@@ -25,6 +25,7 @@ from .energy.events import Events
 from .energy.ledger import Technology, account
 from .energy.ledger import technology as find_technology
 from .energy.meter import Meter
+from .errors import InputError
 from .protocols import Problem, Progress, Report, Solver
 from .result import Energy, Number, Result, Sense, Spins, Status, Times
 from .samples import Samples
@@ -52,11 +53,25 @@ class _Run:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Analog:
-    """Analog weights of a solve: the problem as the solver sees it, the pulses that programmed it, and what the result says of them."""
+    """Analog weights of a solve.
+
+    Attributes
+    ----------
+    problem
+        As the solver sees it at first.
+    pulses
+        That programmed it.
+    about
+        What the result says of it.
+    drifted, interval
+        The problem as it is after so many sweeps, and how many there are between two looks; None where it stays as it is.
+    """
 
     problem: Any
     pulses: int
     about: Mapping[str, Any]
+    drifted: Callable[[float], Any] | None = None
+    interval: int = 1
 
 
 class _Interrupt:
@@ -216,6 +231,14 @@ def drive(
         def hit() -> bool:
             return target is not None and not better(sense, target, run.objective)
 
+        # Where weights drift: the sweeps after which they are read again.
+        until = math.inf
+        if analog is not None and analog.drifted is not None:
+            looks = max(math.ceil(report.sweeps / analog.interval) - 1, 0)
+            until = float((looks + 1) * analog.interval)
+            system = _reread(
+                solver, system, state, analog.drifted(looks * analog.interval) if looks else analog.problem, int(until)
+            )
         budget, next_save, status = problem.n, clock() + CHECKPOINT_S, None
         if checkpoint is not None and resume is None:
             save(checkpoint)
@@ -231,7 +254,17 @@ def drive(
                 status = Status.INTERRUPTED
             if status is not None:
                 break
+            if analog is not None and analog.drifted is not None and report.sweeps >= until:
+                # What was best by the weights before: these moments do not depend on the chunks.
+                take(*_best_read(problem, report), run.elapsed, report.events)
+                drifted = analog.drifted(until)
+                until += analog.interval
+                system = _reread(solver, system, state, drifted, int(until))
+                report = solver.report(system, state)
+                run.claimed, run.settled = float(np.max(report.values)), -math.inf
             t = clock()
+            if until < math.inf:
+                budget = max(1, min(budget, round((until - report.sweeps) * problem.n)))
             solver.advance(system, state, budget, parallel)
             took = clock() - t
             before, report = report.sweeps, solver.report(system, state)
@@ -241,10 +274,10 @@ def drive(
             done = (report.sweeps - before) * problem.n
             budget = max(1, int(done * min(min(CHUNK_S, left) / max(took, 1e-6), 8.0)))
             if report.round_over:
-                found = run.samples.add(problem, report)
+                run.samples.add(problem, report)
                 if analog is not None:
                     # The best by the solver's weights need not be the best.
-                    take(*found, run.elapsed, report.events)
+                    take(*_best_read(problem, report), run.elapsed, report.events)
             # By another's weights, what is best at some moment within a round would depend on how rounds are cut into chunks.
             settled = analog is None or open_ended or report.round_over
             if report.round_over or may_hit(report) or (settled and verify_s <= VERIFY_SHARE * run.elapsed):
@@ -302,6 +335,20 @@ def drive(
         trace=tuple(run.trace),
         versions=versions,
     )
+
+
+def _best_read(problem: Problem, report: Report) -> tuple[Number, Spins]:
+    """The best of all reads, by the problem itself."""
+    reads = [report.spins(r) for r in range(report.values.size)]
+    objectives = [problem.objective(spins) for spins in reads]
+    best = objectives.index(max(objectives) if problem.sense == "max" else min(objectives))
+    return objectives[best], reads[best]
+
+
+def _reread(solver: Any, system: Any, state: Any, problem: Any, until: int) -> Any:
+    if not hasattr(solver, "reread"):
+        raise InputError(f"{solver.name} cannot follow weights that drift: sweep_seconds must be 0")
+    return solver.reread(system, state, problem, until)
 
 
 def _fraction(budget: float | None, elapsed: float, time_limit: float | None) -> float | None:

@@ -42,23 +42,19 @@ class Samples:
     def _limit(self) -> int:
         return max(1, min(KEPT, KEPT_BYTES // (self.n // 8 + 1)))
 
-    def add(self, problem: _Problem, reads: _Reads) -> tuple[Number, Spins]:
-        """One state a read, its objective recomputed. Returns the best of them."""
-        best: tuple[Number, Spins] | None = None
+    def add(self, problem: _Problem, reads: _Reads) -> None:
+        """One state a read, its objective recomputed."""
         for r in range(reads.values.size):
             spins = reads.spins(r)
             key = np.packbits(spins > 0).tobytes()
             entry = self._kept.get(key)
             if entry is None:
-                entry = self._kept[key] = [problem.objective(spins), 0]
-            entry[1] += 1
-            if best is None or (entry[0] > best[0] if problem.sense == "max" else entry[0] < best[0]):
-                best = entry[0], spins
+                self._kept[key] = [problem.objective(spins), 1]
+            else:
+                entry[1] += 1
         self.reads += int(reads.values.size) if reads.reads is None else reads.reads
         if len(self._kept) > 2 * self._limit:
             self._kept = dict(self._ranked(problem.sense)[: self._limit])
-        assert best is not None
-        return best
 
     def _ranked(self, sense: Sense) -> list[tuple[bytes, list[Any]]]:
         return sorted(self._kept.items(), key=lambda item: item[1][0], reverse=sense == "max")

@@ -60,6 +60,8 @@ class Model(ABC):
         For people.
     known
         A best objective that comes with the problem (a planted optimum, say).
+    ideal
+        The problem that this one stands for, where its numbers are readings of analog cells: schedules are made for that one. It is not part of the content.
     """
 
     kind: ClassVar[str]
@@ -69,6 +71,7 @@ class Model(ABC):
     variables: tuple[Hashable, ...] | None = None
     name: str = ""
     known: BestKnown | None = None
+    ideal: Model | None = None
     _cache: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:

@@ -1,7 +1,8 @@
 """Analog weights: the problem as a chip of FN-DAM cells holds it.
 
 Each pair of variables has one cell, and so has each linear term that is not 0: a QUBO is stored as a QUBO, a Max-Cut graph by its edges. All share one scale, so that
-the largest number is full scale. What the solver sees is one reading of the cells; the objective of what it finds is the true problem's.
+the largest number is full scale. What the solver sees is one reading of the cells, or, where they
+drift, one from time to time; the objective of what it finds is the true problem's.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class AnalogProblem:
         read = self.array.read(seconds, threads=threads)
         linear, _ = self.problem.terms()
         c = self.problem.couplings
-        changed: dict[str, Any] = {"couplings": c.replace_weights(read[: c.m]), "known": None}
+        changed: dict[str, Any] = {"couplings": c.replace_weights(read[: c.m]), "known": None, "ideal": self.problem}
         where = np.flatnonzero(linear)
         if where.size:
             terms: Weights = np.zeros(linear.size)
@@ -49,8 +50,14 @@ class AnalogProblem:
     def analog(self, threads: int) -> Analog:
         """What the driver takes."""
         s, report = self.array.settings, self.array.report()
+
+        def drifted(sweeps: float) -> Model:
+            return self.at(s.hold_seconds + sweeps * s.sweep_seconds, threads)
+
         return Analog(
-            problem=self.at(s.hold_seconds, threads),
+            problem=drifted(0),
             pulses=report.pulses,
+            drifted=drifted if s.sweep_seconds else None,
+            interval=s.reread_sweeps,
             about={"kind": "fn-dam", "settings": s.settings(), "programming": asdict(report)},
         )

@@ -82,14 +82,18 @@ class Ensemble:
         return asdict(self)
 
     def prepare(self, problem: Model) -> Plan:
-        reduction = Reduction.of(spin_system(problem, coloured=False))
+        whole = spin_system(problem, coloured=False)
+        return self._plan(whole, None if whole.ideal is None else self._plan(whole.ideal, None))
+
+    def _plan(self, system: SpinSystem, ideal: Plan | None) -> Plan:
+        reduction = Reduction.of(system)
         core = reduction.core
         choose: dict[str, Callable[[SpinSystem], Engine | None]]
         choose = {"auto": engine_of, "lanes": lanes_of, "chains": Chains.of}
         engine = choose[self.engine](core)
         if engine is None:
             raise InputError("the lanes do not fit this problem (more than 100 edges a spin): use engine=chains")
-        return Plan(reduction=reduction, engine=engine)
+        return Plan(reduction=reduction, engine=engine, ideal=ideal)
 
     def memory(self, problem: Model, *, open_ended: bool, threads: int) -> int:
         islands = self.num_reads or (threads if open_ended else ISLANDS)
@@ -97,6 +101,8 @@ class Ensemble:
 
     def warm_up(self, system: Plan) -> None:
         plan, n = system, system.system.n
+        if plan.ideal is not None:
+            self.warm_up(plan.ideal)
         nothing = np.zeros((0, plan.engine.reads))
         rows = np.ones((plan.engine.reads, n), np.int8)
         work = rows.ravel().copy()
@@ -117,10 +123,7 @@ class Ensemble:
 
     def init(self, system: Plan, key: int, *, open_ended: bool, threads: int, initial: Spins | None) -> State:
         plan, islands = system, self.num_reads or (threads if open_ended else ISLANDS)
-        hot, cold = temperature_range(plan.system, self._optima(plan), SPAN)
-        if plan.system.integral:
-            # Below this, no loss of 1 passes in a whole round.
-            cold = max(cold, COLDEST_INTEGER)
+        hot, cold = self._range(plan)
         if plan.dense is not None:
             hot, cold = descents.HOT * hot, descents.COLD * cold
         sweeps = 0 if open_ended else self.num_sweeps or DEFAULT_SWEEPS
@@ -145,6 +148,15 @@ class Ensemble:
                 lineages.begin(plan, state, i)
         return state
 
+    def _range(self, plan: Plan) -> tuple[float, float]:
+        """Hot and cold temperature, in units of the gain."""
+        if plan.ideal is not None:
+            hot, cold = (t * plan.ideal.system.unit / plan.system.unit for t in self._range(plan.ideal))
+            return hot, cold
+        hot, cold = temperature_range(plan.system, self._optima(plan), SPAN)
+        # Below this, no loss of 1 passes in a whole round.
+        return hot, max(cold, COLDEST_INTEGER) if plan.system.integral else cold
+
     def _optima(self, plan: Plan) -> Spins:
         """Greedy local optima, from fixed random states."""
         engine, n = plan.engine, plan.system.n
@@ -164,12 +176,31 @@ class Ensemble:
         state.work = work
         return state
 
+    def reread(self, system: Plan, state: State, problem: Model, until: int) -> Plan:
+        """The plan of a problem whose numbers have drifted; the lineages go on in it."""
+        plan, new = system, self.prepare(problem)
+        if new.system.n != plan.system.n or type(new.engine) is not type(plan.engine):
+            raise InputError("these weights drift to 0: the problem falls apart")
+        ratio = plan.system.unit / new.system.unit
+        state.cold, state.hottest, state.until = state.cold * ratio, state.hottest * ratio, until
+        state.hot *= ratio
+        state.learnt[:, 0] *= ratio
+        rows = np.empty_like(state.parents[0])
+        for i in range(state.work.shape[0]):
+            new.values(state.parents[i], state.values[i])
+            new.values(state.best[i : i + 1], state.best_values[i : i + 1])
+            plan.engine.unload(state.work[i], rows)
+            new.engine.load(rows, state.work[i], state.local[i])
+        return new
+
     def advance(self, system: Plan, state: State, budget: int, run: Callable[..., Any]) -> None:
         """About `budget` spin tests of every lineage: whole sweeps, at least one, each island within its round."""
         plan, want, found = system, max(1, budget // system.system.n), state.found.copy()
 
         def one(i: int) -> None:
             left = want
+            if state.until:
+                left = min(left, state.until - int(state.swept[i] + state.sweep[i]))
             while left > 0 and not state.exhausted(i):
                 taken = self._sweeps(plan, state, i, left)
                 left = left - taken if plan.dense is not None else 0

@@ -174,6 +174,16 @@ class NeuroSA:
         cells = self.timer().mismatched(self.timer_mismatch, n, key)
         return np.stack([cells.k2, cells.k0_minus_1, cells.k1], axis=1)
 
+    def reread(self, system: Neurons, state: State, problem: Model, until: int) -> Neurons:
+        """The neurons of a problem whose numbers have drifted; the reads go on in it."""
+        new = self.prepare(problem)
+        for r in range(self.num_reads):
+            state.fields[r] = new.graph.local_fields(state.spins[r])
+            now, best = new.graph.value(state.spins[r]), new.graph.value(state.best[r])
+            state.values[r] = now
+            state.totals[r] = 0, (best - now) / 2
+        return new
+
     def load_state(self, arrays: Mapping[str, Any]) -> State:
         return State(**arrays)
 

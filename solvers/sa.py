@@ -138,6 +138,9 @@ class SimulatedAnnealing:
         if self.beta_range is not None:
             hot, cold = (float(np.clip(1 / beta / (2 * system.unit), COLDEST, 1 / COLDEST)) for beta in self.beta_range)
             return hot, cold
+        if system.ideal is not None:
+            hot, cold = (t * system.ideal.unit / system.unit for t in self._range(system.ideal))
+            return hot, cold
         state = self._state(system, optima_wanted(system.n), 0, False)
         for r in range(state.spins.shape[0]):
             random_spins(np.uint64(0), r, state.spins[r])
@@ -191,6 +194,15 @@ class SimulatedAnnealing:
 
     def load_state(self, arrays: Mapping[str, Any]) -> State:
         return State(**arrays)
+
+    def reread(self, system: SpinSystem, state: State, problem: Model, until: int) -> SpinSystem:
+        """The system of a problem whose numbers have drifted; the chains go on in it."""
+        new = self.prepare(problem)
+        state.hot, state.cold = (t * system.unit / new.unit for t in (state.hot, state.cold))
+        for r in range(state.spins.shape[0]):
+            state.fields[r] = new.local_fields(state.spins[r])
+            state.values[r] = new.value(state.spins[r]), new.value(state.best[r])
+        return new
 
     def _begin(self, system: SpinSystem, state: State, initial: Spins | None) -> None:
         """New chains: from the given states (k, n) in turn, else random."""

@@ -8,7 +8,7 @@ Integers stay integers: a QUBO's quarter-integer couplings become integers with 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -45,6 +45,8 @@ class SpinSystem:
         Bounds of runs of spins of one colour, none straddling a multiple of `SPAN`.
     largest
         Bound on |gain|: the largest sum of a row's magnitudes.
+    ideal
+        The system of the problem that this one stands for, if any (`Model.ideal`).
     """
 
     indptr: NDArray[np.int64]
@@ -55,6 +57,7 @@ class SpinSystem:
     order: NDArray[np.int64] | None
     segments: NDArray[np.int64]
     largest: float
+    ideal: SpinSystem | None = None
 
     @property
     def n(self) -> int:
@@ -152,7 +155,8 @@ def spin_system(problem: Model, *, coloured: bool) -> SpinSystem:
         graph = graph.replace_weights(couplings)
     # A problem's own rows are kept with it, for the next solve.
     indptr, indices, weights = graph.csr()
-    return assembled(indptr, indices.view(np.uint32), weights, fields, unit, coloured=coloured)
+    system = assembled(indptr, indices.view(np.uint32), weights, fields, unit, coloured=coloured)
+    return system if problem.ideal is None else replace(system, ideal=spin_system(problem.ideal, coloured=coloured))
 
 
 def assembled(

@@ -88,7 +88,7 @@ class FNDAMArray:
     fixed_height
         None: each pulse's height is computed. A height [V]: all pulses are alike, until the reading passes the target; no limit but 1e5, for a few cells.
     sweep_seconds
-        How long a sweep takes on the chip [s]: the weights drift while a solve goes on. 0: they stay.
+        How long a sweep takes on the chip [s]: the weights drift while a solve goes on, and are read again every `reread_sweeps`. 0: they stay.
     hold_seconds
         How long the array stands between programming and the solve [s].
     seed
@@ -107,6 +107,7 @@ class FNDAMArray:
     max_height: float = 15.0
     fixed_height: float | None = None
     sweep_seconds: float = 0.0
+    reread_sweeps: int = 100
     hold_seconds: float = 0.0
     seed: int | None = None
     device: Device | str = "sio2"
@@ -118,6 +119,7 @@ class FNDAMArray:
         put("bits", integer(self.bits, "bits", 1, 14))
         put("mismatch", Mismatch.of(self.mismatch))
         put("max_pulses", integer(self.max_pulses, "max_pulses", 1, 1000))
+        put("reread_sweeps", integer(self.reread_sweeps, "reread_sweeps", 1, 2**31))
         put("device", load_device(self.device))
         for what in ("tolerance", "full_scale", "pulse_width", "max_height"):
             put(what, positive(getattr(self, what), what))

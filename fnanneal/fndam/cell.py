@@ -6,7 +6,8 @@ Both nodes leak all the time: what they have in common is a clock, their differe
 
     w(t)/w(0) = (V(t)/V(0))^2 k0/(k0 + k1 t),   about 1/(1 + t/t0),   t0 = k0/k1,
 
-and the step that one pulse makes falls with it: as 1/(t + t0) for dV << V, in general as (t + t0)^-(V/(V+dV))^2. So the cell computes
+and the step that one pulse makes falls with it: nearly as 1/(t + t0) for dV << V, in general as (t + t0)^-p, p = (V/(V+dV))^2 (1 + 2 (V+dV)/k2),
+where the last factor, some 5 %, comes of the square in the tunnelling law. So the cell computes
 w <- (1 - a_n) w + b_n u_n with a_n and b_n about 1/(n + n0): stochastic approximation (Robbins and Monro 1951), its step sizes and its forgetting
 built in. Source: Mehta et al., Nat. Commun. 13 (2022) 1670, and Rahman, Bose, Chakrabartty, Front. Neurosci. 16 (2023) 1050585; the formulae are derived.
 """

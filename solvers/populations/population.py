@@ -22,10 +22,11 @@ BINS = 9
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Plan:
-    """The problem without its spins of few neighbours, and how it is annealed."""
+    """The problem without its spins of few neighbours, and how it is annealed; `ideal` is that of the problem that it stands for, if any."""
 
     reduction: Reduction
     engine: Engine
+    ideal: Plan | None = None
 
     @property
     def system(self) -> SpinSystem:
@@ -53,7 +54,7 @@ class State:
     lineages are still unannealed. hot (I, R): where this round began; learnt (I, 2, BINS): what beginning there has gained, and how often.
     cells (I, 4, R): how the timers' cells differ, factors of area, capacitance, oxide and initial voltage; cold: where anneals end; counts (I, 7) int64: flips, synaptic events, crossings, components, crossover operations,
     and spin tests and timer reads outside the rounds' sweeps; concluded: whether the
-    islands' best are merged.
+    islands' best are merged; until: sweeps at which islands stop, 0 for none.
     """
 
     work: NDArray[np.int8]
@@ -79,6 +80,7 @@ class State:
     key: int
     sweeps: int
     concluded: bool
+    until: int
 
     @classmethod
     def empty(cls, plan: Plan, islands: int, *, hot: float, cold: float, key: int, sweeps: int) -> State:
@@ -108,6 +110,7 @@ class State:
             key=key,
             sweeps=sweeps,
             concluded=False,
+            until=0,
         )
 
     def keep(self, i: int, states: Spins, values: NDArray[np.float64]) -> None:
