@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -116,7 +117,7 @@ def test_retention_is_when_half_a_step_is_lost(bits: int) -> None:
 
 def test_fewer_bits_last_longer() -> None:
     times = [retention(SIO2, bits) for bits in range(1, 15)]
-    assert times[0] == math.inf and all(a > b for a, b in zip(times, times[1:], strict=False))
+    assert times[0] == math.inf and all(a > b for a, b in pairwise(times))
     for bad in (0, 15, 2.5):
         with pytest.raises(InputError, match="bits must be an integer from 1 to 14"):
             retention(SIO2, bad)  # type: ignore[arg-type]
