@@ -12,7 +12,7 @@ import typer
 from .solve import PROBLEM_HELP, Kind
 
 if TYPE_CHECKING:
-    from ..fndam import Device
+    from ..fndam import Device, TimerFit
 
 app = typer.Typer(help="Simulate, program and plot Fowler-Nordheim cells.", no_args_is_help=True)
 
@@ -47,10 +47,12 @@ def simulate(
     import numpy as np
 
     from ..checks import integer, positive, real
-    from ..fndam import Mismatch, Nodes, fit_timer, load_device
+    from ..fndam import Mismatch, Nodes, load_device
+    from . import figures
 
+    figures.check(plot)
     which = load_device(device)
-    seconds = positive(hours, "--hours") * 3600
+    seconds = positive(positive(hours, "--hours") * 3600, "--hours, in seconds,")
     cells = integer(cells, "--cells", 1, 1000)
     spread, noise = Mismatch.of(mismatch), real(read_noise, "--read-noise", 0)
     rng = np.random.Generator(np.random.Philox(integer(seed, "--seed", 0, 2**64 - 1)))
@@ -58,12 +60,17 @@ def simulate(
     t = np.concatenate([[0.0], np.geomspace(min(1.0, seconds / 100), seconds, 60)])
     v = np.broadcast_to(nodes.voltage(t), (cells, t.size))
     v = v + noise * rng.standard_normal(v.shape)
-    fits = [fit_timer(t, row) for row in v]
+    fits = _fits(t, v)
     facts = {
         **_about(which),
         "seconds": t.tolist(),
         "volts": v.tolist(),
-        "fits": [{"k2_V": f.timer.k2, "ln_k0": f.timer.log_k0, "t0_s": f.time_constant, "rms_V": f.rms} for f in fits],
+        "fits": [
+            None
+            if f is None
+            else {"k2_V": f.timer.k2, "ln_k0": f.timer.log_k0, "t0_s": f.time_constant, "rms_V": f.rms}
+            for f in fits
+        ],
     }
     if json_:
         typer.echo(json.dumps(facts))
@@ -71,16 +78,19 @@ def simulate(
         _head(which)
         typer.echo(f"{'time':>12} {'V':>12} {'fallen':>12} {'1/log fit':>12}")
         for k in (0, *range(1, t.size, 10), t.size - 1):
-            fit = float(fits[0].timer.voltage(t[k]))
-            typer.echo(f"{_duration(t[k]):>12} {v[0, k]:10.6f} V {_volts(v[0, 0] - v[0, k]):>12} {fit:10.6f} V")
+            fit = "-" if fits[0] is None else f"{float(fits[0].timer.voltage(t[k])):.6f} V"
+            typer.echo(f"{_duration(t[k]):>12} {v[0, k]:10.6f} V {_volts(v[0, 0] - v[0, k]):>12} {fit:>12}")
         for f, name in zip(fits, range(1, cells + 1), strict=True):
+            which_one = f"fit {name}" if cells > 1 else "fit"
+            if f is None:
+                typer.echo(f"{which_one}: none; nothing has fallen beyond the readings' scatter")
+                continue
+            law = f"V = {f.timer.k2:.5g} V / (ln k0 + ln(1 + t/t0))"
             typer.echo(
-                f"fit{f' {name}' if cells > 1 else ''}: V = {f.timer.k2:.5g} V / (ln k0 + ln(1 + t/t0)), ln k0 = {f.timer.log_k0:.5g}, t0 = {_duration(f.time_constant)}; rms {_volts(f.rms)}"
+                f"{which_one}: {law}, ln k0 = {f.timer.log_k0:.5g}, t0 = {_duration(f.time_constant)}; rms {_volts(f.rms)}"
             )
     if plot is not None:
-        from .figures import save, voltage
-
-        save(voltage(which, t, v, fits), plot)
+        figures.save(figures.voltage(which, t, v, fits), plot)
 
 
 @app.command()
@@ -91,7 +101,7 @@ def program(
     read_noise: Annotated[float, typer.Option(help="Sigma of a reading, in volts.")] = 0.0,
     tolerance: Annotated[
         float, typer.Option(help="Distance from the target that is left alone, in steps between levels.")
-    ] = 0.5,
+    ] = 0.25,
     max_pulses: Annotated[int, typer.Option(help="Pulses a cell, at most.")] = 20,
     fixed_height: Annotated[
         float | None,
@@ -114,9 +124,11 @@ def program(
     from ..fndam import FNDAMArray
     from ..solvers.analog import AnalogProblem
     from ..solvers.solve import available_threads
+    from . import figures
     from .display import joules, quantity
     from .solve import read_problem
 
+    figures.check(plot)
     seconds = real(hold_hours, "--hold-hours", 0) * 3600
     settings = FNDAMArray(
         bits=bits, mismatch=mismatch, read_noise=read_noise, tolerance=tolerance, max_pulses=max_pulses, fixed_height=fixed_height, seed=seed, device=device
@@ -159,9 +171,7 @@ def program(
             f"energy           {joules(price)} modelled: pulses x 5 fJ (published for another cell: arXiv 2104.05926)"
         )
     if plot is not None:
-        from .figures import programming, save
-
-        save(programming(array, report), plot)
+        figures.save(figures.programming(array, report), plot)
 
 
 @app.command()
@@ -179,12 +189,26 @@ def plot(
     from ..fndam import load_device
     from . import figures
 
+    figures.check(output)
     which = load_device(device)
     _head(which)
     figure, table = getattr(figures, f"draw_{what.value}")(which)
     for row in table:
         typer.echo("  ".join(f"{cell:>16}" for cell in row))
     figures.save(figure, output)
+
+
+def _fits(seconds: Any, volts: Any) -> list[TimerFit | None]:
+    from ..errors import InputError
+    from ..fndam import fit_timer
+
+    found: list[TimerFit | None] = []
+    for row in volts:
+        try:
+            found.append(fit_timer(seconds, row))
+        except InputError:
+            found.append(None)
+    return found
 
 
 def load(settings: Any) -> Device:
@@ -207,7 +231,7 @@ def _about(device: Device) -> dict[str, Any]:
 
 
 def _head(device: Device) -> None:
-    typer.echo(f"device           {device.name}: {device.status} parameters ({device.source})")
+    typer.echo(f"device           {device.name}: {device.status} parameters; {device.source}")
     typer.echo(
         f"                 t_ox {device.oxide_thickness * 1e9:g} nm, V0 {device.initial_voltage:g} V, {device.temperature:g} K: "
         f"k1 {device.k1:.3g} 1/s, k2 {device.k2:.4g} V, t0 = k0/k1 = {_duration(device.time_constant)}"

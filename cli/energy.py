@@ -41,7 +41,9 @@ def energy(
     from ..energy import technologies
     from ..energy import technology as find
     from ..errors import InputError
+    from . import figures
 
+    figures.check(plot)
     chosen = [find(t) for t in technology] if technology else list(technologies().values())
     if list_:
         if what is not None:
@@ -59,9 +61,7 @@ def energy(
     else:
         _show(found, rows)
     if plot is not None:
-        from .figures import energies, save
-
-        save(energies(found, rows), plot)
+        figures.save(figures.energies(found, rows), plot)
 
 
 def _list(chosen: list[Technology], json_: bool) -> None:
@@ -107,25 +107,28 @@ def _result(what: str) -> dict[str, Any] | None:
         raise FormatError(where, e.lineno, f"no valid JSON: {e.msg}") from e
     if what != "-" and isinstance(found, dict) and "schema" not in found:
         return None
-    try:
-        events = {which: found["energy"][which] for which in ("events", "events_to_best")}
-        seconds = found["time"]["solve_s"]
-        about = (
-            found["problem"]["n"],
-            found["problem"]["name"],
-            found["solver"],
-            found["objective"],
-            found["energy"]["real_numbers"],
-        )
-        assert all(isinstance(e, dict) for e in events.values())
-        assert isinstance(seconds, int | float) and seconds >= 0 and isinstance(about[0], int) and about[0] > 0
-        assert isinstance(found["energy"]["bounds"], dict) and all(
-            isinstance(x, int | float) for x in found["energy"]["bounds"].values()
-        )
-        assert found["energy"]["measured"] is None or isinstance(found["energy"]["measured"]["joules"], int | float)
-    except (KeyError, TypeError, AssertionError) as e:
-        raise FormatError(where, None, "this is not what `fnanneal solve --json` prints") from e
+    if not _is_result(found):
+        raise FormatError(where, None, "this is not what `fnanneal solve --json` prints")
     return dict(found)
+
+
+def _is_result(found: Any) -> bool:
+    """Whether all that is read from a result is there, and of the right kind."""
+    try:
+        e, problem = found["energy"], found["problem"]
+        numbers = [found["time"]["solve_s"], found["objective"], problem["n"], *e["bounds"].values()]
+        if e["measured"] is not None:
+            numbers.append(e["measured"]["joules"])
+        return (
+            all(isinstance(x, int | float) for x in numbers)
+            and isinstance(e["events"], dict)
+            and isinstance(e["events_to_best"], dict)
+            and isinstance(e["real_numbers"], bool)
+            and isinstance(problem["name"], str)
+            and isinstance(found["solver"], str)
+        )
+    except (KeyError, TypeError, AttributeError):
+        return False
 
 
 def _solve(problem: str, solver: str | None, time_limit: float, seed: int | None) -> dict[str, Any]:

@@ -21,8 +21,8 @@ BLUE, ORANGE, GREEN, GREY = "#1f5fa8", "#d97706", "#2f855a", "#8a8f98"
 Table = list[list[str]]
 
 
-def check(path: Path) -> None:
-    """Refuse what cannot be drawn to.
+def check(path: Path | None) -> None:
+    """Refuse, before the work and not after it, what cannot be drawn to.
 
     Raises
     ------
@@ -33,6 +33,8 @@ def check(path: Path) -> None:
 
     from .display import check_output
 
+    if path is None:
+        return
     if path.suffix.lower() not in SUFFIXES:
         raise InputError(f"{path}: a picture is one of {', '.join(SUFFIXES)}")
     check_output(path)
@@ -68,27 +70,25 @@ def _axes(width: float = 7.0, height: float = 4.2, columns: int = 1) -> tuple[An
 
 
 def _title(axes: Any, text: str, device: Device | None = None) -> None:
-    axes.set_title(text, loc="left", fontsize=11, fontweight="bold")
+    axes.set_title(text, loc="left", fontsize=11, fontweight="bold", pad=20 if device is not None else 6)
     if device is not None:
         axes.annotate(
-            f"device {device.name}: {device.status} parameters", (1, 0), (0, 4), xycoords="axes fraction", textcoords="offset points", ha="right",
-            fontsize=7.5, color=GREY,
+            f"device {device.name}, {device.status} parameters: t_ox {device.oxide_thickness * 1e9:g} nm, V0 {device.initial_voltage:g} V, {device.temperature:g} K",
+            (0, 1), (0, 6), xycoords="axes fraction", textcoords="offset points", fontsize=8.5, color=GREY,
         )  # fmt: skip
 
 
-def voltage(device: Device, seconds: NDArray[np.float64], volts: NDArray[np.float64], fits: Sequence[TimerFit]) -> Any:
+def voltage(
+    device: Device, seconds: NDArray[np.float64], volts: NDArray[np.float64], fits: Sequence[TimerFit | None]
+) -> Any:
     """Node voltage against time with its 1/log fit."""
     figure, axes = _axes()
     hours = seconds / 3600
     line = np.geomspace(seconds[1], seconds[-1], 400)
     for k, (row, fit) in enumerate(zip(volts, fits, strict=True)):
-        axes.plot(
-            line / 3600,
-            fit.timer.voltage(line),
-            color=ORANGE,
-            linewidth=1.6,
-            label="fit, k2 / ln(k1 t + k0)" if k == 0 else None,
-        )
+        if fit is not None:
+            label = "fit, k2 / ln(k1 t + k0)" if k == 0 else None
+            axes.plot(line / 3600, fit.timer.voltage(line), color=ORANGE, linewidth=1.6, label=label)
         axes.plot(hours[1:], row[1:], ".", color=BLUE, markersize=4.5, label="node voltage" if k == 0 else None)
     axes.set_xscale("log")
     axes.set_xlabel("time since initialisation [h]")

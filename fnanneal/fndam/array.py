@@ -100,7 +100,7 @@ class FNDAMArray:
     bits: int = 8
     mismatch: float | Mismatch = 0.0
     read_noise: float = 0.0
-    tolerance: float = 0.5
+    tolerance: float = 0.25
     full_scale: float = 0.05
     max_pulses: int = 20
     pulse_width: float = 1e-2

@@ -233,7 +233,7 @@ def fit_timer(t: ArrayLike, volts: ArrayLike) -> TimerFit:
     Raises
     ------
     InputError
-        For fewer, or voltages that are not positive.
+        For fewer, for voltages that are not positive, and where nothing has fallen beyond the readings' own scatter.
     """
     x, v = np.asarray(t, np.float64), np.asarray(volts, np.float64)
     if x.shape != v.shape or x.ndim != 1 or x.size < 4 or not (v > 0).all() or not np.ptp(x) > 0 or not (x >= 0).all():
@@ -259,6 +259,6 @@ def fit_timer(t: ArrayLike, volts: ArrayLike) -> TimerFit:
     )
     log_t0 = float(found.x)
     error, (a, b) = solve(log_t0)
-    if b <= 0 or a <= 0:
-        raise InputError("these readings do not fall as 1/log: no timer fits them")
+    if not (a > 0 and b > 0 and error < 0.25 * float(np.var(v)) and float(np.ptp(v)) > 1e-9 * float(v.max())):
+        raise InputError("no timer fits these readings: nothing has fallen beyond their scatter")
     return TimerFit(timer=FNTimer(k2=1 / b, log_k0=a / b, log_ratio=-log_t0), rms=math.sqrt(error))
