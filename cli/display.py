@@ -52,7 +52,8 @@ def joules(x: float) -> str:
         (1e-15, "fJ"),
         (1e-18, "aJ"),
     ):
-        if abs(x) >= size:
+        # Three digits: 999.6 of a unit is 1 of the next.
+        if abs(x) >= 0.9995 * size:
             return f"{x / size:.3g} {letter}"
     return f"{x:.3g} J"
 

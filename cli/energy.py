@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -32,7 +33,9 @@ def energy(
         bool, typer.Option("--list", help="List the technologies, figure by figure, with their sources.")
     ] = False,
     solver: Annotated[str | None, typer.Option(help="For a problem: the solver.", show_default=False)] = None,
-    time_limit: Annotated[float, typer.Option(help="For a problem: seconds of solving.")] = 2.0,
+    time_limit: Annotated[
+        float | None, typer.Option(help="For a problem: seconds of solving. [default: 2]", show_default=False)
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="For a problem: the seed.", show_default=False)] = None,
     plot: Annotated[Path | None, typer.Option(help="Draw the table: a .png, .svg or .pdf file.")] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
@@ -46,13 +49,17 @@ def energy(
     figures.check(plot)
     chosen = [find(t) for t in technology] if technology else list(technologies().values())
     if list_:
-        if what is not None:
-            raise InputError("--list takes no result and no problem")
+        if what is not None or plot is not None:
+            raise InputError("--list takes no result, no problem and no --plot")
         _list(chosen, json_)
         return
     if what is None:
         raise InputError("give a result (what solve --json printed), a problem, or --list")
-    found = _result(what) or _solve(what, solver, time_limit, seed)
+    found = _result(what)
+    if found is None:
+        found = _solve(what, solver, time_limit, seed)
+    elif (solver, time_limit, seed) != (None, None, None):
+        raise InputError("--solver, --time-limit and --seed are for a problem; this is a result")
     rows = _accounts(found, chosen)
     if json_:
         typer.echo(
@@ -70,7 +77,7 @@ def _list(chosen: list[Technology], json_: bool) -> None:
     from .display import joules
 
     if json_:
-        typer.echo(json.dumps({t.name: asdict(t) for t in chosen}))
+        typer.echo(json.dumps([asdict(t) for t in chosen]))
         return
     for t in chosen:
         typer.echo(f"{t.name}: {t.title}; node {t.node}, {t.temperature:g} K")
@@ -89,7 +96,7 @@ def _result(what: str) -> dict[str, Any] | None:
     if what == "-":
         if sys.stdin is None or sys.stdin.closed:
             raise FormatError("<stdin>", None, "standard input is closed")
-        text, where = sys.stdin.read(), "<stdin>"
+        raw, where = sys.stdin.buffer.read(), "<stdin>"
     else:
         try:
             raw = Path(what).read_bytes()
@@ -97,14 +104,13 @@ def _result(what: str) -> dict[str, Any] | None:
             return None
         if not raw.lstrip().startswith(b"{"):
             return None
-        try:
-            text, where = raw.decode(), what
-        except UnicodeDecodeError:
-            return None
+        where = what
     try:
-        found = json.loads(text)
-    except json.JSONDecodeError as e:
-        raise FormatError(where, e.lineno, f"no valid JSON: {e.msg}") from e
+        found = json.loads(raw)
+    except (ValueError, RecursionError) as e:
+        # Undecodable bytes, numbers of thousands of digits and bottomless nesting are no JSON either.
+        line, why = (e.lineno, e.msg) if isinstance(e, json.JSONDecodeError) else (None, str(e))
+        raise FormatError(where, line, f"no valid JSON: {why}") from e
     if what != "-" and isinstance(found, dict) and "schema" not in found:
         return None
     if not _is_result(found):
@@ -116,26 +122,32 @@ def _is_result(found: Any) -> bool:
     """Whether all that is read from a result is there, and of the right kind."""
     try:
         e, problem = found["energy"], found["problem"]
-        numbers = [found["time"]["solve_s"], found["objective"], problem["n"], *e["bounds"].values()]
+        seconds, n = found["time"]["solve_s"], problem["n"]
+        numbers = [seconds, found["objective"], n, *e["bounds"].values()]
         if e["measured"] is not None:
             numbers.append(e["measured"]["joules"])
         return (
-            all(isinstance(x, int | float) for x in numbers)
+            all(isinstance(x, int | float) and math.isfinite(x) for x in numbers)
+            and seconds >= 0
+            and isinstance(n, int)
+            and n > 0
             and isinstance(e["events"], dict)
             and isinstance(e["events_to_best"], dict)
             and isinstance(e["real_numbers"], bool)
             and isinstance(problem["name"], str)
             and isinstance(found["solver"], str)
         )
-    except (KeyError, TypeError, AttributeError):
+    except (KeyError, TypeError, AttributeError, OverflowError):
         return False
 
 
-def _solve(problem: str, solver: str | None, time_limit: float, seed: int | None) -> dict[str, Any]:
+def _solve(problem: str, solver: str | None, time_limit: float | None, seed: int | None) -> dict[str, Any]:
     from ..solvers.solve import solve
     from .solve import read_problem
 
-    return solve(read_problem(problem, None, None), solver, time_limit=time_limit, seed=seed).to_dict()
+    return solve(
+        read_problem(problem, None, None), solver, time_limit=2.0 if time_limit is None else time_limit, seed=seed
+    ).to_dict()
 
 
 def _accounts(found: dict[str, Any], chosen: list[Technology]) -> list[dict[str, Any]]:

@@ -222,10 +222,10 @@ def energies(found: dict[str, Any], rows: list[dict[str, Any]]) -> Any:
     """Modelled energy by technology, in all and to the best, beside the bounds; what was measured stands apart."""
     drawn = [r for r in rows if r["joules"]]
     figure, axes = _axes(8.0, 1.6 + 0.42 * (len(drawn) + 4))
-    labels, place = [], 0
+    labels, place, marked = [], 0, False
     for row in drawn:
         partial = " (partial)" if row["status"] == "partial" else ""
-        axes.barh(place, row["joules"], height=0.62, color=BLUE, label="modelled, in all" if place == 0 else None)
+        axes.barh(place, row["joules"], height=0.62, color=BLUE, label=None if place else "modelled, in all")
         if row["joules_to_best"]:
             axes.plot(
                 row["joules_to_best"],
@@ -233,8 +233,9 @@ def energies(found: dict[str, Any], rows: list[dict[str, Any]]) -> Any:
                 "D",
                 color=ORANGE,
                 markersize=6,
-                label="modelled, to the best found" if place == 0 else None,
+                label=None if marked else "modelled, to the best found",
             )
+            marked = True
         labels.append(row["technology"] + partial)
         place += 1
     names = {

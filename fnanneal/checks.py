@@ -40,4 +40,7 @@ def positive(value: Any, what: str) -> float:
 
 
 def _finite(value: Any) -> bool:
-    return not isinstance(value, bool) and isinstance(value, int | float | np.number) and math.isfinite(value)
+    try:
+        return not isinstance(value, bool) and isinstance(value, int | float | np.number) and math.isfinite(value)
+    except OverflowError:
+        return False

@@ -22,6 +22,8 @@ class FormatError(InputError):
     """
 
     def __init__(self, where: str, line: int | None, message: str) -> None:
+        # Names that come from a file may hold line ends.
+        message = "\\n".join(message.splitlines())
         self.where, self.line, self.message = where, line, message
         super().__init__(f"{where}: line {line}: {message}" if line is not None else f"{where}: {message}")
 

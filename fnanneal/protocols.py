@@ -63,6 +63,8 @@ class Report:
         How much of the solver's budget is used, in [0, 1]; None in an open-ended run.
     time_constants
         How many time constants k0/k1 of its annealing timer a run lasts; 1 where it has no such timer.
+    real_numbers
+        Whether it computes in floats, not integers; None: as the problem's numbers are.
     """
 
     values: NDArray[Any]
@@ -76,6 +78,7 @@ class Report:
     proved: bool = False
     reads: int | None = None
     time_constants: float = 1.0
+    real_numbers: bool | None = None
 
 
 class Solver(Protocol):

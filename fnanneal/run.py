@@ -305,7 +305,7 @@ def drive(
     if not report.round_over:
         run.samples.add(problem, report)
     events = report.events + pulses
-    real_numbers = analog is not None or not problem.integral
+    real_numbers = not problem.integral if report.real_numbers is None else report.real_numbers
     states, objectives, multiplicity = run.samples.table(sense)
     return Result(
         problem=problem,

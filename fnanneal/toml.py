@@ -23,7 +23,7 @@ def parse(text: str, where: str) -> dict[str, Any]:
     """
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as e:
+    except (ValueError, RecursionError) as e:
         raise FormatError(where, None, f"no valid TOML: {e}".splitlines()[0]) from e
 
 
@@ -42,7 +42,16 @@ def read(path: str | os.PathLike[str]) -> dict[str, Any]:
         raise FormatError(where, None, (e.strerror or str(e)).lower()) from e
     except UnicodeDecodeError as e:
         raise FormatError(where, None, "not a text file") from e
+    except ValueError as e:  # a name that no file can have
+        raise FormatError(repr(where), None, str(e)) from e
     return parse(text, where)
+
+
+def _exists(path: str) -> bool:
+    try:
+        return Path(path).exists()
+    except (OSError, ValueError):
+        return False
 
 
 def choose(
@@ -65,11 +74,12 @@ def choose(
     InputError
         For an unknown name, or a file that does not hold it.
     """
-    text = os.fspath(spec)
+    if not isinstance(spec, str | os.PathLike) or not isinstance(text := os.fspath(spec), str):
+        raise InputError(f"{what} must be a name or a file, not {spec!r:.60}")
     if text in shipped:
         return shipped[text]
     path, _, wanted = text.partition("#")
-    if not (path.endswith(".toml") or os.path.sep in path or Path(path).exists()):
+    if not path or not (path.endswith(".toml") or os.path.sep in path or _exists(path)):
         raise InputError(f"unknown {what} {text!r:.60}; there are: {', '.join(shipped)}, and your own FILE.toml")
     found = build(read(path), path)
     if not wanted and len(found) == 1:

@@ -6,7 +6,6 @@ Dense ones: `populations.descents`. Both draw their cooling from Fowler-Nordheim
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Literal
@@ -18,6 +17,7 @@ from ..checks import integer, positive, real
 from ..energy.events import Events
 from ..errors import InputError
 from ..fndam import Mismatch
+from ..fndam.timer import time_constants
 from ..problems.model import Model
 from ..protocols import Report
 from ..result import Spins
@@ -272,5 +272,6 @@ class Ensemble:
             sweeps=float(swept.mean()),
             temperature=float(2 * plan.system.unit * self._temperatures(plan, state, 0, last, last + 1).max()),
             fraction=float(swept.mean()) / state.sweeps if state.sweeps else None,
-            time_constants=math.expm1(self.kappa),
+            time_constants=time_constants(self.kappa),
+            real_numbers=not plan.system.integral,
         )

@@ -146,6 +146,7 @@ class Exact:
                 bytes_moved=int(flips.sum()) * 24 * system.fields.size,
             ),
             sweeps=tests / system.fields.size,
+            real_numbers=system.rows.dtype != np.int64,
             temperature=None,
             fraction=state.position / state.size,
         )

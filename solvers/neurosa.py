@@ -223,5 +223,6 @@ class NeuroSA:
             sweeps=state.step / system.graph.n,
             temperature=float(self.timer().voltage(state.step)),
             fraction=state.step / state.steps,
-            time_constants=self.k1 * state.steps / (1 + self.k0_minus_1),
+            time_constants=min(self.k1 * state.steps / (1 + self.k0_minus_1), 1e300),
+            real_numbers=not system.graph.integral,
         )

@@ -19,6 +19,7 @@ from ..checks import integer, positive, real
 from ..energy.events import Events
 from ..errors import InputError
 from ..fndam import FNTimer
+from ..fndam.timer import time_constants
 from ..problems.model import Model
 from ..protocols import Report
 from ..result import Spins
@@ -287,5 +288,6 @@ class SimulatedAnnealing:
             sweeps=state.past + state.sweep,
             temperature=float(2 * system.unit * t),
             fraction=None if state.open_ended else state.sweep / state.sweeps,
-            time_constants=math.expm1(self.kappa) if self.schedule == "fn" else 1.0,
+            time_constants=time_constants(self.kappa) if self.schedule == "fn" else 1.0,
+            real_numbers=not system.integral,
         )

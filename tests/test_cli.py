@@ -177,7 +177,7 @@ def test_settings(solved):
     fn = ["--set", "schedule=fn", "--set", "kappa=0.5", "--set", "beta_range=(0.1, 2)"]
     d = solved("G1", "--solver", "sa", "--num-sweeps", 3, *fn)
     assert d["settings"] == {
-        "num_reads": None, "num_sweeps": 3, "beta_range": [0.1, 2], "schedule": "fn", "kappa": 0.5, "rule": "metropolis",
+        "num_reads": None, "num_sweeps": 3, "beta_range": [0.1, 2], "schedule": "fn", "kappa": 0.5, "timer_mismatch": 0.0, "rule": "metropolis",
     }  # fmt: skip
     assert solved("G1", "--solver", "neurosa", "--set", "num_steps=1000")["proposals"] == 1000
 

@@ -24,6 +24,7 @@ from ..errors import InputError
 
 BOLTZMANN = 1.380649e-23
 YEAR = 365.25 * 24 * 3600
+DIRECT = 1000
 
 
 def landauer(bits: float, temperature: float = 300.0) -> float:
@@ -82,7 +83,7 @@ class LearningInMemory:
 
     def update_wall(self, updates: int) -> float:
         """Energy of so many updates under the static barrier [J]."""
-        return updates * (self.static_barrier + self.tilt)
+        return real(updates, "updates", 0) * (self.static_barrier + self.tilt)
 
     def matched(self, updates: int, first_rate: float, n0: float) -> float:
         """Energy of updates n = 0, ..., updates - 1 of one parameter, at rates first_rate n0/(n + n0), under the matched barrier [J]."""
@@ -96,17 +97,26 @@ class LearningInMemory:
 
     def consolidation(self, parameters: int, bits: float = 1.0) -> float:
         """parameters x bits x kT ln(w0 T_ret) [J]."""
-        return parameters * bits * self.static_barrier
+        return real(parameters, "parameters", 0) * real(bits, "bits", 0) * self.static_barrier
 
 
 def _log_gamma_ratio(n0: float, n: int) -> float:
     """sum_{k<n} ln(1 + k/n0)."""
-    if n < 1000:
-        return math.fsum(math.log1p(k / n0) for k in range(n))
-    # Euler and Maclaurin: the difference of two log-gammas would lose everything where n0 is large.
-    x = n / n0
-    integral = n0 * ((1 + x) * math.log1p(x) - x)
-    return integral - 0.5 * math.log1p(x) + (1 / (1 + x) - 1) / (12 * n0)
+    begin = min(n, DIRECT)
+    total = math.fsum(math.log1p(k / n0) for k in range(begin))
+    if n > begin:
+        # Euler and Maclaurin; the difference of two log-gammas would lose everything where n0 is large.
+        x, y = begin / n0, n / n0
+        total += n0 * (_primitive(y) - _primitive(x)) - 0.5 * (math.log1p(y) - math.log1p(x))
+        total += (1 / (n0 + n) - 1 / (n0 + begin)) / 12
+    return total
+
+
+def _primitive(x: float) -> float:
+    """Integral of ln(1 + x) from 0: (1 + x) ln(1 + x) - x."""
+    if x < 1e-2:
+        return x * x * (1 / 2 - x * (1 / 6 - x * (1 / 12 - x * (1 / 20 - x * (1 / 30 - x / 42)))))
+    return (1 + x) * math.log1p(x) - x
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,13 +156,14 @@ def bounds(
     """
     lim = constants or LearningInMemory()
     parameters = integer(parameters, "parameters", 1, 2**62)
-    each = updates / parameters
+    seconds = positive(seconds, "seconds")
+    each = integer(updates, "updates", 0, 2**62) / parameters
     if not each:
         return Bounds(landauer=0.0, update_wall=0.0, matched_barrier=0.0, consolidation=lim.consolidation(parameters))
     n0 = each / positive(time_constants, "time_constants")
     count = max(1, round(each))
     # The updates must take just the time they took: sum 1/R_n = (N + N(N-1)/(2 n0))/R_0.
-    first_rate = (count + count * (count - 1) / (2 * n0)) / positive(seconds, "seconds")
+    first_rate = (count + count * (count - 1) / (2 * n0)) / seconds
     return Bounds(
         landauer=landauer(updates, lim.temperature),
         update_wall=lim.update_wall(updates),

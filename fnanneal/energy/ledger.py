@@ -15,7 +15,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Literal, get_args
 
-from ..checks import positive, real
+from ..checks import integer, positive, real
 from ..errors import FormatError, InputError
 from ..toml import choose, parse
 from .events import Events
@@ -112,8 +112,7 @@ def account(events: Events | Mapping[str, int], technology: Technology, *, real_
     for name, count in counts.items():
         if name not in EVENTS:
             raise InputError(f"unknown event {name!r:.40}; there are: {', '.join(EVENTS)}")
-        if isinstance(count, bool) or not isinstance(count, int) or count < 0:
-            raise InputError(f"the count of {name} must be a whole number, at least 0, not {count!r:.40}")
+        counts[name] = integer(count, f"the count of {name}", 0, 2**63 - 1)
     happened = {k: v for k, v in counts.items() if v}
     items = {}
     for name, count in happened.items():
@@ -124,7 +123,7 @@ def account(events: Events | Mapping[str, int], technology: Technology, *, real_
     return Account(
         technology=technology.name,
         status="partial" if not_covered else "complete",
-        joules=sum(items.values()) if items or not happened else None,
+        joules=sum(items.values(), 0.0) if items or not happened else None,
         items=items,
         not_covered=not_covered,
     )
@@ -134,7 +133,7 @@ def account(events: Events | Mapping[str, int], technology: Technology, *, real_
 def technologies() -> dict[str, Technology]:
     """Those that come with the package, by name."""
     text = (files(__package__) / SHIPPED).read_text(encoding="utf-8")
-    return _tables(parse(text, SHIPPED), SHIPPED)
+    return _tables(parse(text, SHIPPED), SHIPPED, {})
 
 
 def technology(spec: str | os.PathLike[str] | Technology | None = None) -> Technology:
@@ -147,25 +146,28 @@ def technology(spec: str | os.PathLike[str] | Technology | None = None) -> Techn
     """
     if isinstance(spec, Technology):
         return spec
-    return choose(DEFAULT if spec is None else spec, technologies(), _tables, "technology")
+
+    def users(content: Mapping[str, Any], where: str) -> dict[str, Technology]:
+        return _tables(content, where, technologies())
+
+    return choose(DEFAULT if spec is None else spec, technologies(), users, "technology")
 
 
-def _tables(content: Mapping[str, Any], where: str) -> dict[str, Technology]:
+def _tables(content: Mapping[str, Any], where: str, shipped: Mapping[str, Technology]) -> dict[str, Technology]:
     found: dict[str, Technology] = {}
     for name, table in content.items():
         if not isinstance(table, dict):
             raise FormatError(where, None, f"{name}: expected a table [{name}]")
-        found[name] = _technology(name, table, found, where)
+        found[name] = _technology(name, table, {**shipped, **found}, where)
     return found
 
 
-def _technology(name: str, table: Mapping[str, Any], earlier: Mapping[str, Technology], where: str) -> Technology:
+def _technology(name: str, table: Mapping[str, Any], parents: Mapping[str, Technology], where: str) -> Technology:
     known = ("title", "node", "temperature_K", "source", "inherits", "events")
     _keys(f"technology {name}", table, known, ("title", "node", "temperature_K", "source"), where)
     figures: dict[str, Figure] = {}
     if "inherits" in table:
-        parents = {**(technologies() if where != SHIPPED else {}), **earlier}
-        if table["inherits"] not in parents:
+        if not isinstance(table["inherits"], str) or table["inherits"] not in parents:
             raise FormatError(
                 where, None, f"technology {name}: inherits from {table['inherits']!r:.40}, which is not there"
             )
@@ -191,7 +193,7 @@ def _technology(name: str, table: Mapping[str, Any], earlier: Mapping[str, Techn
 def _figure(what: str, entry: Mapping[str, Any], where: str) -> Figure:
     needed = ("energy", "unit", "status", "source")
     _keys(what, entry, (*needed, "energy_real", "derivation"), needed, where)
-    if entry["unit"] not in UNITS:
+    if not isinstance(entry["unit"], str) or entry["unit"] not in UNITS:
         raise FormatError(where, None, f"{what}: unit must be one of {', '.join(UNITS)}, not {entry['unit']!r:.40}")
     if entry["status"] not in get_args(FigureStatus):
         raise FormatError(where, None, f"{what}: status must be one of {', '.join(get_args(FigureStatus))}")

@@ -84,8 +84,11 @@ def nvml() -> list[Counter]:
         pynvml.nvmlInit()
         found: list[Counter] = []
         for k in range(pynvml.nvmlDeviceGetCount()):
-            read = partial(pynvml.nvmlDeviceGetTotalEnergyConsumption, pynvml.nvmlDeviceGetHandleByIndex(k))
-            read()
+            try:
+                read = partial(pynvml.nvmlDeviceGetTotalEnergyConsumption, pynvml.nvmlDeviceGetHandleByIndex(k))
+                read()
+            except pynvml.NVMLError:
+                continue
             found.append(Nvml(f"gpu {k}", None, read))
         return found
     except Exception:  # noqa: BLE001 (library, driver or permission: whatever is missing, there is no counter then)
@@ -129,9 +132,6 @@ class Meter:
         self._clock = clock
         self._baseline: float | None = None
 
-    def _read(self) -> list[float]:
-        return [c.joules() for c in self.counters]
-
     @contextmanager
     def window(self) -> Iterator[_Window]:
         """Count what is drawn inside."""
@@ -142,19 +142,23 @@ class Meter:
         finally:
             w.stop()
 
-    def baseline(self, seconds: float = BASELINE_S) -> float:
-        """What the machine draws while this process sleeps [W]; measured once."""
+    def baseline(self, seconds: float = BASELINE_S) -> float | None:
+        """What the machine draws while this process sleeps [W]; measured once. None where a counter fails."""
         if self._baseline is None:
             with self.window() as w:
                 time.sleep(seconds)
+            if w.broken:
+                return None
             self._baseline = w.joules / w.seconds
         return self._baseline
 
     def result(self, window: _Window, repetitions: int = 1) -> Measured | None:
         """A window's measurement; None without counters, where it was too short, or where it does not stand out of the baseline."""
-        if not self.counters or window.seconds < SHORTEST:
+        if not self.counters or window.broken or window.seconds < SHORTEST:
             return None
         watts = self.baseline()
+        if watts is None:
+            return None
         net = window.joules - watts * window.seconds
         if net <= 0:
             return None
@@ -181,7 +185,7 @@ class Meter:
 
 
 class _Window:
-    """Adds up what counters advance by, and looks often enough that no wrap is missed."""
+    """Adds up what counters advance by, and looks often enough that no wrap is missed; `broken` once one cannot be read."""
 
     def __init__(self, counters: Sequence[Counter], clock: Callable[[], float]) -> None:
         self._counters, self._clock = counters, clock
@@ -190,10 +194,13 @@ class _Window:
         self._thread: threading.Thread | None = None
         self.joules = 0.0
         self.seconds = 0.0
+        self.broken = False
 
     def start(self) -> None:
         self._began = self._clock()
-        self._last = [c.joules() for c in self._counters]
+        self._last = [0.0] * len(self._counters)
+        self._advance()
+        self.joules = 0.0
         if self._counters:
             self._thread = threading.Thread(target=self._poll, daemon=True)
             self._thread.start()
@@ -205,7 +212,11 @@ class _Window:
     def _advance(self) -> None:
         with self._lock:
             for k, counter in enumerate(self._counters):
-                now = counter.joules()
+                try:
+                    now = counter.joules()
+                except (OSError, ValueError):
+                    self.broken = True
+                    return
                 gone = now - self._last[k]
                 if gone < 0:
                     gone += counter.range or 0.0

@@ -207,6 +207,11 @@ NEUROSA = FNTimer.from_constants(k2=0.3125, k0_minus_1=1 / 8e4, k1=0.002 / 8e4)
 """NeuroSA's schedule, t in steps: T(n) = 0.3125 / ln(1 + (1 + 0.002 n)/8e4) (Chen et al., Nat. Commun. 16 (2025))."""
 
 
+def time_constants(kappa: float) -> float:
+    """How many time constants k0/k1 the run of a timer lasts that `FNTimer.between` makes with this knob; e^kappa - 1, and 1e300 at most."""
+    return min(math.expm1(min(kappa, 700.0)), 1e300)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimerFit:
     """A timer fitted to readings, and the rms of what is left [V]."""
