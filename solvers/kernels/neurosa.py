@@ -67,7 +67,7 @@ def neurosa_steps(
     wide = np.uint64(n)
     half = np.uint64(32)
     one = np.uint64(1)
-    own = timers.shape[0] > 1
+    own = np.uint32(timers.shape[0] > 1)
     c, start, slope = timers[0, 0], timers[0, 1], timers[0, 2]
     log_scale, log_floor = math.log(scale + floor), math.log(floor)
     words = np.empty((4, BATCH), np.uint32)
@@ -81,7 +81,8 @@ def neurosa_steps(
     span = 0
     table_end = first
     done = first
-    sure, never = 0.0, 0.0
+    # With timers of their own, all neurons are decided by their draws.
+    sure, never = math.inf, -math.inf
     while done < first + steps:
         # A batch ends where the counter's low word would wrap, so that its blocks are consecutive.
         batch = min(BATCH, first + steps - done, 2**32 - done % 2**32)
@@ -94,7 +95,7 @@ def neurosa_steps(
             draw[b] = (
                 np.uint64(words[2, b]) * np.uint64(2097152) + (np.uint64(words[3, b]) >> np.uint64(11))
             ) * 2.0**-53
-        if done >= table_end and not own:
+        if done >= table_end and own == 0:
             table_end = min(done + BLOCK, first + steps)
             hot = _temperature(c, start, slope, done)
             cold = _temperature(c, start, slope, table_end)
@@ -116,11 +117,7 @@ def neurosa_steps(
             s = spins[p]
             change = s * fields[p]
             gain = change + shift[p]
-            if own:
-                t = _temperature(timers[p, 0], timers[p, 1], timers[p, 2], done + b)
-                if not gain > t * math.log(scale * draw[b] + floor):
-                    continue
-            elif span > 0:
+            if span > 0:
                 k = np.int64(gain) + base
                 if k < 0:
                     continue
@@ -133,10 +130,11 @@ def neurosa_steps(
             else:
                 if gain <= never:
                     continue
-                if gain <= sure and not gain > _temperature(c, start, slope, done + b) * math.log(
-                    scale * draw[b] + floor
-                ):
-                    continue
+                if gain <= sure:
+                    q = p * own
+                    t = _temperature(timers[q, 0], timers[q, 1], timers[q, 2], done + b)
+                    if not gain > t * math.log(scale * draw[b] + floor):
+                        continue
             spikes += 1
             total += change
             spins[p] = -s
