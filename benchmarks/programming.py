@@ -41,7 +41,7 @@ def main() -> None:
         body.append(
             [
                 case["bits"], f"{case.get('mismatch', 0):.0%}", f"{1e6 * case.get('read_noise', 0):g} uV", f"{seconds:.1f}", f"{report.pulses / report.cells:.2f}",
-                report.most_pulses, report.failures, f"{report.rms_error_lsb:.3f}", f"{report.effective_bits:.1f}",
+                report.most_pulses, report.failures, f"{report.rms_error_lsb:.3f}", f"{report.effective_bits or 0:.1f}",
             ]
         )  # fmt: skip
         print(body[-1], flush=True)

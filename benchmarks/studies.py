@@ -192,7 +192,15 @@ def joules(rows: Sequence[Row], name: str) -> tuple[float | None, bool, bool]:
 def amount(x: float | None) -> str:
     if x is None:
         return "-"
-    for size, letter in ((1.0, "J"), (1e-3, "mJ"), (1e-6, "uJ"), (1e-9, "nJ"), (1e-12, "pJ"), (1e-15, "fJ")):
+    for size, letter in (
+        (1.0, "J"),
+        (1e-3, "mJ"),
+        (1e-6, "uJ"),
+        (1e-9, "nJ"),
+        (1e-12, "pJ"),
+        (1e-15, "fJ"),
+        (1e-18, "aJ"),
+    ):
         if x >= size:
             return f"{x / size:.3g} {letter}"
     return f"{x:.2g} J"

@@ -94,6 +94,48 @@ def simulate(
 
 
 @app.command()
+def timer(
+    hot: Annotated[float | None, typer.Option(help="T at the beginning.", show_default=False)] = None,
+    cold: Annotated[float | None, typer.Option(help="T at the end.", show_default=False)] = None,
+    kappa: Annotated[
+        float, typer.Option(help="The knob: small is linear in 1/T, large a plunge and a 1/log tail.")
+    ] = 0.1,
+    neurosa: Annotated[
+        bool, typer.Option("--neurosa", help="The published schedule of NeuroSA, 1e8 steps, instead.")
+    ] = False,
+    seconds: Annotated[float, typer.Option(help="How long the run takes on the chip.")] = 1.0,
+    device: DeviceOption = "sio2",
+    json_: JsonOption = False,
+) -> None:
+    """What an annealing schedule asks of a physical cell: k0, k1, initial voltage and read-out gain."""
+    from dataclasses import asdict
+
+    from ..errors import InputError
+    from ..fndam import FNTimer, load_device
+    from ..fndam.timer import NEUROSA
+
+    if neurosa == (hot is not None or cold is not None) or (hot is None) != (cold is None):
+        raise InputError("give --hot and --cold, or --neurosa")
+    which = load_device(device)
+    steps = 1e8 if neurosa else 1.0
+    schedule = NEUROSA if hot is None or cold is None else FNTimer.between(hot, cold, kappa)
+    r = schedule.realisation(which, seconds, steps)
+    if json_:
+        typer.echo(json.dumps({**_about(which), **asdict(r)}))
+        return
+    _head(which)
+    typer.echo(
+        f"schedule         T from {schedule.voltage(0.0):.5g} to {schedule.voltage(steps):.5g} in {_duration(seconds)}; c = {schedule.k2:.5g}, k0 = {r.k0:.7g}, k1 = {r.k1:.5g} 1/s"
+    )
+    typer.echo(
+        f"read as T = gain V                 gain {r.gain:.5g} per V, V(0) = {_volts(r.initial_voltage)}: {'the oxide stands it' if r.direct else 'beyond the breakdown of the oxide, 10 MV/cm'}"
+    )
+    typer.echo(
+        f"read as T = 1/(gain/V + offset)    gain {r.inverse_gain:.5g} V, offset {r.inverse_offset:.5g}, V(0) = {_volts(r.inverse_voltage)}; exact, too: 1/V is a constant plus ln(1 + t/t0)"
+    )
+
+
+@app.command()
 def program(
     problem: Annotated[str, typer.Argument(help=PROBLEM_HELP, show_default=False)],
     bits: Annotated[int, typer.Option(help="Resolution, 1 to 14.")] = 8,
@@ -164,7 +206,8 @@ def program(
             f"error            rms {report.rms_error_lsb:.3g}, largest {report.max_error_lsb:.3g} steps; {report.rms_error:.3g} and {report.max_error:.3g} in the problem's units"
         )
         typer.echo(f"rounding         rms {report.rounding_rms:.3g} in the problem's units, before any programming")
-        typer.echo(f"effective bits   {report.effective_bits:.2f}")
+        if report.effective_bits is not None:
+            typer.echo(f"effective bits   {report.effective_bits:.2f}")
         if seconds:
             typer.echo(f"drift            at most {drift:.3g} steps after {_duration(seconds)}")
         typer.echo(
@@ -254,7 +297,7 @@ def _duration(seconds: float) -> str:
 
 
 def _volts(v: float) -> str:
-    for size, name in ((1.0, "V"), (1e-3, "mV"), (1e-6, "uV"), (1e-9, "nV")):
+    for size, name in ((1e6, "MV"), (1e3, "kV"), (1.0, "V"), (1e-3, "mV"), (1e-6, "uV"), (1e-9, "nV")):
         if abs(v) >= size:
             return f"{v / size:.4g} {name}"
     return f"{v:.3g} V"

@@ -143,11 +143,13 @@ def _is_result(found: Any) -> bool:
 
 def _solve(problem: str, solver: str | None, time_limit: float | None, seed: int | None) -> dict[str, Any]:
     from ..solvers.solve import solve
+    from .display import progress
     from .solve import read_problem
 
-    return solve(
-        read_problem(problem, None, None), solver, time_limit=2.0 if time_limit is None else time_limit, seed=seed
-    ).to_dict()
+    model = read_problem(problem, None, None)
+    with progress(model, quiet=False) as callback:
+        limit = 2.0 if time_limit is None else time_limit
+        return solve(model, solver, time_limit=limit, seed=seed, callback=callback).to_dict()
 
 
 def _accounts(found: dict[str, Any], chosen: list[Technology]) -> list[dict[str, Any]]:

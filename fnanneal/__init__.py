@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from . import energy as energy
     from . import fndam as fndam
     from . import problems as problems
     from . import solvers as solvers
@@ -16,19 +17,23 @@ if TYPE_CHECKING:
     from .errors import FormatError as FormatError
     from .errors import InputError as InputError
     from .errors import ProblemWarning as ProblemWarning
+    from .fndam.array import FNDAMArray as FNDAMArray
     from .problems.load import load as load
     from .problems.models import QUBO as QUBO
     from .problems.models import Ising as Ising
     from .problems.models import MaxCut as MaxCut
     from .protocols import Progress as Progress
     from .result import BestKnown as BestKnown
+    from .result import Energy as Energy
     from .result import Result as Result
     from .result import Status as Status
     from .solvers.solve import solve as solve
 
 _WHERE = {
     "BestKnown": ".result",
+    "Energy": ".result",
     "Events": ".energy.events",
+    "FNDAMArray": ".fndam.array",
     "FormatError": ".errors",
     "InputError": ".errors",
     "Ising": ".problems.models",
@@ -41,14 +46,15 @@ _WHERE = {
     "load": ".problems.load",
     "solve": ".solvers.solve",
 }
-_MODULES = ("fndam", "problems", "solvers")
+_MODULES = ("energy", "fndam", "problems", "solvers")
 
 __all__ = [  # noqa: RUF022 (by what they are)
     "load", "solve",
     "Ising", "MaxCut", "QUBO",
-    "BestKnown", "Events", "Progress", "Result", "Status",
+    "FNDAMArray",
+    "BestKnown", "Energy", "Events", "Progress", "Result", "Status",
     "FormatError", "InputError", "ProblemWarning",
-    "fndam", "problems", "solvers",
+    "energy", "fndam", "problems", "solvers",
 ]  # fmt: skip
 
 

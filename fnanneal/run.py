@@ -236,9 +236,8 @@ def drive(
         if analog is not None and analog.drifted is not None:
             looks = max(math.ceil(report.sweeps / analog.interval) - 1, 0)
             until = float((looks + 1) * analog.interval)
-            system = _reread(
-                solver, system, state, analog.drifted(looks * analog.interval) if looks else analog.problem, int(until)
-            )
+            now = analog.drifted(looks * analog.interval) if looks else analog.problem
+            system = _reread(solver, solver.prepare(now) if looks else system, state, now, int(until))
         budget, next_save, status = problem.n, clock() + CHECKPOINT_S, None
         if checkpoint is not None and resume is None:
             save(checkpoint)

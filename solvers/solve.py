@@ -33,6 +33,7 @@ from . import registry
 from .analog import AnalogProblem
 
 DEFAULT_SOLVER = "ensemble"
+CELL_BYTES = 100
 WeightsArgument = Literal["ideal", "fn-dam"] | FNDAMArray
 
 
@@ -144,7 +145,9 @@ def solve(
     chosen = _build(registry.get(DEFAULT_SOLVER if solver is None else solver), settings)
     limited = time_limit is not None or target is not None
     open_ended = saved.open_ended if saved else limited and settings.get("num_sweeps") is None
-    check_memory(chosen.memory(model, open_ended=open_ended, threads=threads), max_memory)
+    needed = chosen.memory(model, open_ended=open_ended, threads=threads)
+    # The cells, and the ideal problem beside the analog one.
+    check_memory(needed if weights == "ideal" else 2 * needed + CELL_BYTES * (model.m + model.n), max_memory)
     analog = None
     if isinstance(weights, FNDAMArray):
         analog = AnalogProblem.program(model, weights, seed=seed, threads=threads).analog(threads)

@@ -35,7 +35,7 @@ def problem(weights: str = "pm1", fields: bool = True, n: int = 60) -> Ising:
 def test_each_number_has_a_cell(kind: str) -> None:
     model: Any = problem("real")
     model = {"ising": model, "qubo": model.to_qubo(), "maxcut": replace(model, fields=None).to_maxcut()}[kind]
-    held = AnalogProblem.program(model, SETTINGS, seed=3, threads=1)
+    held = AnalogProblem.program(model, replace(SETTINGS, scaling="largest"), seed=3, threads=1)
     linear, offset = model.terms()
     assert held.array.cells == model.m + np.count_nonzero(linear)
     seen = held.at(0.0)

@@ -31,7 +31,7 @@ def slow_levels(bits: int) -> list[float]:
 
 @pytest.mark.parametrize("bits", [1, 2, 3, 5, 8])
 def test_targets_are_the_nearest_levels(bits: int) -> None:
-    array = FNDAMArray(bits=bits).program(GAUSS)
+    array = FNDAMArray(bits=bits, scaling="largest").program(GAUSS)
     scale = np.abs(GAUSS).max()
     levels = slow_levels(bits)
     assert FNDAMArray(bits=bits).levels == len(levels)
@@ -42,6 +42,23 @@ def test_targets_are_the_nearest_levels(bits: int) -> None:
     assert array.report().rounding_rms == pytest.approx(
         float(np.sqrt(np.mean((array.targets * array.gain - GAUSS.ravel()) ** 2)))
     )
+
+
+@pytest.mark.parametrize("bits", [1, 2, 3, 4, 6, 10])
+def test_the_scale_is_that_of_the_least_squares(bits: int) -> None:
+    array, largest = FNDAMArray(bits=bits).program(GAUSS), np.abs(GAUSS).max()
+    levels = np.array(slow_levels(bits))
+
+    def error(scale: float) -> float:
+        nearest = np.abs(GAUSS.ravel()[:, None] - scale * levels).min(axis=1)
+        return float(np.mean(nearest**2))
+
+    chosen = array.gain * array.settings.full_scale
+    least = min(error(s) for s in np.linspace(0.05, 1, 400) * largest)
+    assert error(chosen) <= 1.02 * least and array.report().rounding_rms == pytest.approx(math.sqrt(error(chosen)))
+    if bits <= 4:
+        assert error(chosen) < 0.9 * error(largest)
+    assert FNDAMArray(bits=bits, scaling="largest").program(GAUSS).gain * 0.05 == pytest.approx(largest)
 
 
 @pytest.mark.parametrize("bits", range(1, 15))
@@ -95,7 +112,7 @@ def test_a_narrower_tolerance_takes_more_pulses_and_errs_less() -> None:
     ]
     assert reports[0].pulses < reports[1].pulses < reports[2].pulses
     assert reports[0].rms_error > reports[1].rms_error > reports[2].rms_error
-    assert reports[2].max_error_lsb <= 0.005 and reports[2].effective_bits > reports[0].effective_bits
+    assert reports[2].max_error_lsb <= 0.005 and (reports[2].effective_bits or 0) > (reports[0].effective_bits or 99)
 
 
 def test_too_few_pulses_fail_and_say_so() -> None:
@@ -110,6 +127,8 @@ def test_noise_of_the_readings_limits_the_resolution() -> None:
     # A solve's reading has the noise; the same each time.
     spread = (noisy.read() - noisy.read(noise=False)) / noisy.gain
     assert spread.std() == pytest.approx(1e-4, rel=0.05) and np.array_equal(noisy.read(), noisy.read())
+    later = (noisy.read(1e-3) - noisy.read(1e-3, noise=False)) / noisy.gain
+    assert abs(np.corrcoef(spread.ravel(), later.ravel())[0, 1]) < 0.1, "another moment, another reading"
     assert np.array_equal(silent.read(), silent.read(noise=False))
 
 
@@ -196,8 +215,14 @@ def test_any_numbers(values: list[float], bits: int, mismatch: float) -> None:
     assert read.shape == (len(values),) and np.all(np.isfinite(read))
     if largest > 1e-290:
         step = array.settings.lsb * array.gain
-        assert np.all(np.abs(read - values) <= 1.001 * step)
-        assert np.abs(read).max() <= largest + step
+        scale = array.settings.full_scale * array.gain
+        assert np.all(np.abs(read - np.clip(values, -scale, scale)) <= 1.001 * step)
+        assert scale <= largest * (1 + 1e-12)
+
+
+def test_nothing_at_all() -> None:
+    report = FNDAMArray().program([]).report()
+    assert (report.cells, report.pulses, report.rms_error, report.effective_bits) == (0, 0, 0.0, None)
 
 
 def test_zeros_alone() -> None:
@@ -226,7 +251,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"full_scale": 5.0}, "more than a fifth"), ({"full_scale": -0.1}, "full_scale"), ({"max_pulses": 0}, "max_pulses"),
     ({"pulse_width": 0.0}, "pulse_width"), ({"max_height": -1.0}, "max_height"), ({"fixed_height": 0.0}, "fixed_height"),
     ({"sweep_seconds": -1.0}, "sweep_seconds"), ({"hold_seconds": math.nan}, "hold_seconds"), ({"reread_sweeps": 0}, "reread_sweeps"),
-    ({"seed": -1}, "seed"), ({"device": "gold"}, "unknown device 'gold'"),
+    ({"seed": -1}, "seed"), ({"scaling": "none"}, "unknown scaling 'none'"), ({"device": "gold"}, "unknown device 'gold'"),
 ]  # fmt: skip
 
 

@@ -198,3 +198,61 @@ def test_records_are_what_they_say() -> None:
         assert (
             problem.objective([int(line) for line in path.read_text().split()]) == int(cut) > problem.best_known.value
         )
+
+
+def test_gaps_of_the_study_of_weights() -> None:
+    import studies
+
+    rows = [
+        {"graph": "a", "solver": "sa", "settings": "ideal", "cut": 90, "best_known": 100},
+        {"graph": "a", "solver": "sa", "settings": "ideal", "cut": 100, "best_known": 100},
+        {"graph": "b", "solver": "sa", "settings": "ideal", "cut": 8.0, "best_known": None},
+        {"graph": "b", "solver": "sa", "settings": "2 bits", "cut": 6.0, "best_known": None},
+    ]
+    assert studies.gaps(rows) == {("a", "sa", "ideal"): 5.0, ("b", "sa", "ideal"): 0.0, ("b", "sa", "2 bits"): 25.0}
+
+
+def test_energy_to_solution_is_a_median_and_says_what_was_missed() -> None:
+    import studies
+
+    events = dict.fromkeys(fnanneal.Events.__dataclass_fields__, 0)
+    rows = [{"events": {**events, "spikes": k}, "cut": 10, "target": 10} for k in (10, 30, 20)]
+    value, partial, missed = studies.joules(rows, "cmos-45nm")
+    assert (value, partial, missed) == (pytest.approx(20 * 1e-13, abs=0), False, False)
+    assert studies.joules(rows, "loihi") == (None, True, False)
+    assert studies.joules([*rows, {**rows[0], "cut": 9}], "cmos-45nm")[2]
+    assert [studies.amount(x) for x in (None, 2.5, 1.23e-6, 4e-15)] == ["-", "2.5 J", "1.23 uJ", "4 fJ"]
+
+
+def test_a_study_runs_what_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import studies
+
+    monkeypatch.setattr(studies, "ENERGY_GRAPHS", ("G1",))
+    monkeypatch.setattr(studies, "LIMIT", 0.3)
+    store, text = tmp_path / "s.jsonl", tmp_path / "doc.md"
+    text.write_text("before\n<!-- energy -->\n<!-- end -->\nafter\n")
+    studies.main(["energy", "--seeds", "1", "--store", str(store), "--document", str(text)])
+    lines = store.read_text().splitlines()
+    assert len(lines) == 3
+    studies.main(["energy", "--seeds", "1", "--store", str(store)])
+    assert store.read_text().splitlines() == lines
+    shown = text.read_text()
+    assert shown.startswith("before\n<!-- energy -->\n`neurosa` to a cut of 99.5%") and shown.endswith(
+        "<!-- end -->\nafter\n"
+    )
+    first = next(r for r in map(json.loads, lines) if r["solver"] == "neurosa")
+    # By hand: the counts times the table's figures.
+    joules = sum(first["events"][k] * f.joules for k, f in fnanneal.energy.technology("cmos-45nm").figures.items())
+    assert studies.amount(joules) in next(line for line in shown.splitlines() if line.startswith("| G1 "))
+    capsys.readouterr()
+
+
+def test_programming_prints_its_table(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    import programming
+
+    monkeypatch.setattr("sys.argv", ["programming.py", "--cells", "2000", "--threads", "1"])
+    programming.main()
+    table = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
+    assert len(table) == 2 + len(programming.CASES) and table[0].count("|") == 10

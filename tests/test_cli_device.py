@@ -74,6 +74,27 @@ def test_nothing_is_fitted_to_noise() -> None:
     assert json.loads(device("simulate", "--hours", 1e-9, "--json"))["fits"] == [None]
 
 
+def test_timer() -> None:
+    text = device("timer", "--neurosa")
+    assert "T from 25000 to 0.24945" in text and "V(0) = 24.96 MV: beyond the breakdown" in text
+    d = json.loads(device("timer", "--hot", 3, "--cold", 0.4, "--seconds", 0.1, "--json"))
+    r = FNTimer.between(3.0, 0.4, 0.1).realisation(load_device("sio2"), 0.1)
+    assert all(
+        d[k] == getattr(r, k)
+        for k in (
+            "seconds",
+            "k0",
+            "k1",
+            "gain",
+            "initial_voltage",
+            "direct",
+            "inverse_voltage",
+            "inverse_gain",
+            "inverse_offset",
+        )
+    )
+
+
 def test_program() -> None:
     text = device("program", "gset:G1", "--bits", 6, "--mismatch", 0.02)
     assert "19176" in text and "0 cells not within" in text and "modelled" in text
@@ -161,6 +182,8 @@ BAD: list[tuple[list[Any], str]] = [
     (["simulate", "--plot", "v.jpg"], "a picture is one of .png, .svg, .pdf"), (["simulate", "--plot", "/nowhere/v.png"], "cannot write /nowhere/v.png"),
     (["program", "G1", "--bits", 15], "bits must be"), (["program", "G1", "--tolerance", 0], "tolerance"), (["program", "G1", "--max-pulses", 0], "max_pulses"),
     (["program", "G1", "--fixed-height", 8], "at most 1000 cells"), (["program", "nowhere.txt"], "nowhere.txt"), (["program", "G1", "--hold-hours", -1], "--hold-hours"),
+    (["timer"], "give --hot and --cold, or --neurosa"), (["timer", "--hot", 3], "give --hot and --cold"), (["timer", "--neurosa", "--hot", 3, "--cold", 1], "or --neurosa"),
+    (["timer", "--hot", 1, "--cold", 2], "hot > cold > 0"), (["timer", "--neurosa", "--seconds", 0], "seconds must be positive"),
     (["plot", "nonsense", "-o", "x.png"], "nonsense"), (["plot", "voltage"], "--output"),
 ]  # fmt: skip
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
 
 from fnanneal.errors import InputError
-from fnanneal.fndam import FNTimer
+from fnanneal.fndam import FNTimer, Mismatch, Nodes, load_device
 from fnanneal.fndam.timer import NEUROSA
 
 KAPPAS = [1e-6, 1e-3, 0.1, 1.0, 10.0, 100.0, 1e3]
@@ -136,3 +137,64 @@ def test_refusals_of_order_and_of_infinite_ratios() -> None:
     for log_ratio in (math.nan, math.inf, -math.inf):
         with pytest.raises(InputError, match="FN timer needs"):
             FNTimer(k2=1.0, log_k0=1.0, log_ratio=log_ratio)
+
+
+@pytest.mark.parametrize(
+    ("timer", "duration"),
+    [(NEUROSA, 1e8), (FNTimer.between(3.0, 0.4, 0.1), 1.0), (FNTimer.between(2.0, 0.1, 20.0), 1.0)],
+)
+@pytest.mark.parametrize("seconds", [1e-3, 1.0, 3600.0])
+def test_a_real_cell_reads_out_the_schedule(timer: FNTimer, duration: float, seconds: float) -> None:
+    device = load_device("sio2")
+    r = timer.realisation(device, seconds, duration)
+    x = np.linspace(0, 1, 101)
+    wanted = timer.voltage(x * duration)
+    # The cell of the device itself, from the voltage that is asked for, read through 1/T = gain/V + offset.
+    cell = replace(Nodes.of(device), initial_voltage=r.inverse_voltage)
+    assert 1 / (r.inverse_gain / cell.voltage(x * seconds) + r.inverse_offset) == pytest.approx(wanted, rel=1e-9)
+    # The closed form with k0 and k1 in seconds, read through T = gain V, with the device's k2.
+    direct = device.k2 / (math.log(r.k0) + np.log1p(r.k1 / r.k0 * x * seconds))
+    assert r.gain * direct == pytest.approx(wanted, rel=1e-6)
+    assert r.initial_voltage == pytest.approx(device.k2 / math.log(r.k0), rel=1e-6)
+    assert r.direct == (r.initial_voltage / device.oxide_thickness < 1e9) and (r.direct or timer.k2 / timer.log_k0 > 0)
+
+
+def test_refusals_of_realisations() -> None:
+    device = load_device("sio2")
+    for bad in BAD:
+        with pytest.raises(InputError, match="seconds must be positive"):
+            NEUROSA.realisation(device, bad)
+    with pytest.raises(InputError, match="no number that a cell could have"):
+        FNTimer.between(3.0, 0.4, 1e4).realisation(device, 1.0)
+    with pytest.raises(InputError, match="no cell of device sio2 falls so far"):
+        NEUROSA.realisation(device, 1e-18, 1e8)
+
+
+def test_an_array_of_timers() -> None:
+    cells = NEUROSA.mismatched(Mismatch(area=0.1, capacitance=0.05, oxide=0.02, initial=0.03), (3, 4), seed=7)
+    again = NEUROSA.mismatched(Mismatch(area=0.1, capacitance=0.05, oxide=0.02, initial=0.03), (3, 4), seed=7)
+    v = cells.voltage(1e7)
+    assert v.shape == (3, 4) and np.array_equal(v, again.voltage(1e7)) and len(np.unique(v)) == 12
+    assert np.array_equal(NEUROSA.mismatched(0.0, 5, seed=1).voltage(1e7), np.full(5, NEUROSA.voltage(1e7)))
+    for i in range(3):
+        for j in range(4):
+            one = FNTimer(
+                k2=float(cells.k2[i, j]), log_k0=float(cells.log_k0[i, j]), log_ratio=float(cells.log_ratio[i, j])
+            )
+            assert v[i, j] == pytest.approx(one.voltage(1e7), rel=1e-12)
+
+
+@pytest.mark.parametrize("factors", [{"area": 1.1}, {"capacitance": 0.9}, {"oxide": 1.02}, {"initial": 0.97}])
+def test_a_scaled_timer_is_that_of_the_scaled_cell(factors: dict[str, float]) -> None:
+    device = load_device("sio2")
+    whole = FNTimer(k2=device.k2, log_k0=device.log_k0, log_ratio=math.log(device.k1) - device.log_k0)
+    f = {"area": 1.0, "capacitance": 1.0, "oxide": 1.0, "initial": 1.0} | factors
+    k1 = device.k1 * f["area"] / (f["capacitance"] * f["oxide"])
+    node = Nodes(
+        k2=device.k2 * f["oxide"],
+        log_k1=math.log(k1),
+        coupling=0.5,
+        initial_voltage=device.initial_voltage * f["initial"],
+    )
+    t = np.geomspace(1, 1e10, 20)
+    assert whole.scaled(**factors).voltage(t) == pytest.approx(node.voltage(t), rel=1e-12)

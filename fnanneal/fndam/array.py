@@ -1,8 +1,9 @@
 """Arrays of FN-DAM cells that hold a matrix or a vector of weights: program and verify, read, drift.
 
-Weights are scaled so that the largest magnitude is `full_scale` volts, and rounded to the nearest of 2**bits - 1 levels, evenly spaced from -full_scale
-to +full_scale with 0 among them (1 bit: the two ends alone). So +1 and -1 are levels at any number of bits. Pulses and readings bring the cells there
-(`programming`). Cells are simulated in pieces of `CHUNK`, each with random numbers of its own, so that threads do not matter and mismatch need not be stored.
+Weights are rounded to the nearest of 2**bits - 1 levels, evenly spaced from -full_scale to +full_scale volts with 0 among them (1 bit: the two ends alone). Which weight is
+full scale is chosen so that the squares of the rounding errors are least: the largest one where all fit the levels, such as +1 and -1; less where a few large ones would leave the rest no levels, and those are
+clipped then. Pulses and readings bring the cells to their levels (`programming`). Cells are simulated in pieces of `CHUNK`, each with random numbers of its own, so that threads do not
+matter and mismatch need not be stored.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import math
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import scipy.sparse as sp
@@ -27,6 +28,8 @@ Floats = NDArray[np.float64]
 
 CHUNK = 2**15
 RECORDED = 1000
+# Scales that are tried, as shares of the largest weight, on so many weights at most.
+SCALES, SAMPLE = np.geomspace(1.0, 0.05, 61), 100_000
 _CELLS, _READS = 1, 2
 
 
@@ -47,7 +50,7 @@ class ProgramReport:
     rounding_rms
         Of the targets beside the matrix itself, in its units.
     effective_bits
-        log2(2 full scale / (sqrt(12) rms error) + 1): the resolution that an ideal rounding of this error would have; infinite for none.
+        log2(2 full scale / (sqrt(12) rms error) + 1): the resolution that an ideal rounding of this error would have; None where there is no error.
     seconds
         On the chip, all cells side by side.
     """
@@ -61,7 +64,7 @@ class ProgramReport:
     rms_error_lsb: float
     max_error_lsb: float
     rounding_rms: float
-    effective_bits: float
+    effective_bits: float | None
     seconds: float
 
 
@@ -80,7 +83,9 @@ class FNDAMArray:
     tolerance
         Distance from its target at which a cell is left alone, in steps between levels.
     full_scale
-        |V_reset - V_set| of the largest weight [V].
+        The largest |V_reset - V_set| of a weight [V].
+    scaling
+        Which weight that is: "least-squares" as above, or "largest".
     max_pulses
         A cell gets at most so many.
     pulse_width, max_height
@@ -102,6 +107,7 @@ class FNDAMArray:
     read_noise: float = 0.0
     tolerance: float = 0.25
     full_scale: float = 0.05
+    scaling: Literal["least-squares", "largest"] = "least-squares"
     max_pulses: int = 20
     pulse_width: float = 1e-2
     max_height: float = 15.0
@@ -125,6 +131,8 @@ class FNDAMArray:
             put(what, positive(getattr(self, what), what))
         for what in ("read_noise", "sweep_seconds", "hold_seconds"):
             put(what, real(getattr(self, what), what, 0))
+        if self.scaling not in ("least-squares", "largest"):
+            raise InputError(f"unknown scaling {self.scaling!r:.40}; there are: least-squares, largest")
         if self.fixed_height is not None:
             put("fixed_height", positive(self.fixed_height, "fixed_height"))
         if self.seed is not None:
@@ -151,6 +159,26 @@ class FNDAMArray:
         """The step between levels [V]."""
         return 2 * self.full_scale / (self.levels - 1)
 
+    def _rounded(self, volts: Floats) -> Floats:
+        """The nearest levels [V]."""
+        level = np.rint((np.clip(volts, -self.full_scale, self.full_scale) + self.full_scale) / self.lsb)
+        out: Floats = level * self.lsb - self.full_scale
+        return out
+
+    def _scale(self, values: Floats) -> float:
+        """The weight that is full scale; 1 where all are 0."""
+        largest = float(np.abs(values).max(initial=0.0))
+        if largest == 0 or self.scaling == "largest":
+            return largest or 1.0
+        some = values[:: -(-values.size // SAMPLE)] / largest
+        errors = [
+            float(np.mean((self._rounded(some * (self.full_scale / s)) * (s / self.full_scale) - some) ** 2))
+            for s in SCALES
+        ]
+        # Scales come from the largest down; one must be better by more than rounding to be taken.
+        best = next(k for k, e in enumerate(errors) if e <= min(errors) + 1e-24)
+        return largest * float(SCALES[best])
+
     def program(self, matrix: Any, *, seed: int = 0, threads: int = 1) -> ProgrammedArray:
         """Program a matrix or vector into cells, one a number.
 
@@ -169,9 +197,8 @@ class FNDAMArray:
             For anything that is no array of finite real numbers.
         """
         shaped, values = _unpacked(matrix)
-        scale = float(np.abs(values).max(initial=0.0))
-        gain = scale / self.full_scale if scale > 0 else 1.0
-        targets = np.rint((values / gain + self.full_scale) / self.lsb) * self.lsb - self.full_scale
+        gain = self._scale(values) / self.full_scale
+        targets = self._rounded(values / gain)
         if self.fixed_height is not None and values.size > RECORDED:
             raise InputError(f"fixed pulses are for at most {RECORDED} cells, and this matrix has {values.size}")
         array = ProgrammedArray(
@@ -262,8 +289,11 @@ class ProgrammedArray:
         """Number of cells."""
         return int(self.targets.size)
 
-    def _generator(self, chunk: int, use: int) -> np.random.Generator:
-        return np.random.Generator(np.random.Philox(key=np.array([self.settings.seed, use << 48 | chunk], np.uint64)))
+    def _generator(self, chunk: int, use: int, moment: float = 0.0) -> np.random.Generator:
+        key = np.array([self.settings.seed, use << 48 | chunk], np.uint64)
+        # The moment takes the counter's last word, which no stream of numbers reaches.
+        counter = [0, 0, 0, int(np.float64(moment).view(np.uint64))]
+        return np.random.Generator(np.random.Philox(key=key, counter=counter))
 
     def _nodes(self, chunk: int, size: int) -> tuple[Nodes, Nodes]:
         """Set and reset nodes of a chunk's cells: the same each time."""
@@ -300,10 +330,10 @@ class ProgrammedArray:
         return out
 
     def read(self, seconds: float = 0.0, *, noise: bool = True, threads: int = 1) -> Any:
-        """The weights as they are read so long after programming, in the matrix's form and units; with one reading's noise, the same each time."""
+        """The weights as they are read so long after programming, in the matrix's form and units; with one reading's noise, the same at the same moment."""
         volts = self.volts(seconds, threads)
         if noise and self.settings.read_noise > 0:
-            rng = self._generator(0, _READS + 1)
+            rng = self._generator(0, _READS + 1, seconds)
             volts = volts + self.settings.read_noise * rng.standard_normal(self.cells)
         return self.shaped(volts * self.gain)
 
@@ -323,6 +353,6 @@ class ProgrammedArray:
             rms_error_lsb=rms / s.lsb,
             max_error_lsb=largest / s.lsb,
             rounding_rms=self.rounding_rms,
-            effective_bits=math.log2(2 * s.full_scale / (math.sqrt(12) * rms) + 1) if rms > 0 else math.inf,
+            effective_bits=math.log2(2 * s.full_scale / (math.sqrt(12) * rms) + 1) if rms > 0 else None,
             seconds=most * s.pulse_width,
         )

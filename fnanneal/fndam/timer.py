@@ -179,9 +179,11 @@ class FNTimer:
         Raises
         ------
         InputError
-            Where the seconds are not positive, or no voltage of the cell gives a time constant so short.
+            Where the seconds are not positive, k0 or k1 too large for a number, or no voltage of the cell gives a time constant so short.
         """
         seconds = positive(seconds, "seconds")
+        if self.log_k0 + max(self.log_ratio, 0) > 700:
+            raise InputError(f"k0 = exp({self.log_k0:.4g}) or k1 is no number that a cell could have")
         log_t0 = math.log(seconds / duration) - self.log_ratio
         log_clock = math.log(device.k1) + log_t0
         if log_clock <= 0:
