@@ -136,7 +136,8 @@ def analog_picture(rows: Sequence[Row], path: Path) -> None:
             max(gap[graph, "ensemble", "ideal"], 2e-3), color=GREY, linestyle="--", linewidth=1.2, label="ideal weights"
         )
         panel.set_yscale("log")
-        panel.set_ylim(1e-3, 120)
+        panel.set_ylim(1e-3, 40)
+        panel.set_xticks(BITS)
         panel.set_xlabel("resolution [bits]")
         panel.set_title(
             {"integers": "integers -10 to 10", "Gaussian": "Gaussian weights"}.get(graph, graph),

@@ -24,7 +24,7 @@ from .energy.bounds import bounds
 from .energy.events import Events
 from .energy.ledger import Technology, account
 from .energy.ledger import technology as find_technology
-from .energy.meter import Meter
+from .energy.meter import machine_meter
 from .errors import InputError
 from .protocols import Problem, Progress, Report, Solver
 from .result import Energy, Number, Result, Sense, Spins, Status, Times
@@ -158,7 +158,7 @@ def drive(
     sense = problem.sense
     best_known = problem.best_known
 
-    meter = Meter()
+    meter = machine_meter()
     with ThreadPoolExecutor(threads) as pool, meter.window() as drawn, _Interrupt().watching() as interrupt:
 
         def parallel(function: Callable[[int], None], count: int) -> None:

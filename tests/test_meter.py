@@ -54,6 +54,13 @@ class Share:
         return drawn if self.range is None else drawn % self.range
 
 
+@pytest.fixture(autouse=True)
+def _anew(request: pytest.FixtureRequest) -> None:
+    """What the process knows of its machine is forgotten before and after."""
+    module.machine_meter.cache_clear()
+    request.addfinalizer(module.machine_meter.cache_clear)
+
+
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     """The meter sleeps on this machine."""
@@ -431,3 +438,11 @@ def test_one_gpu_of_several(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pynvml", fake)
     (counter,) = nvml()
     assert counter.name == "gpu 1" and counter.joules() == 5.0
+
+
+def test_the_baseline_is_measured_once_a_process(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "rapl", lambda: [Share(machine)])
+    monkeypatch.setattr(module, "SHORTEST", 0.0)
+    for _ in range(3):
+        fnanneal.solve("nx:petersen_graph()", "sa", seed=1, num_sweeps=10)
+    assert len(machine.slept) == 1

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -182,6 +182,12 @@ class Meter:
                 function()
                 repetitions += 1
         return self.result(w, repetitions)
+
+
+@cache
+def machine_meter() -> Meter:
+    """The meter of this machine's processor, one a process, so that its baseline is measured once."""
+    return Meter()
 
 
 class _Window:
