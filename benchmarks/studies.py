@@ -22,6 +22,7 @@ from store import Row, Store, key_of
 from tables import markdown, provenance
 
 import fnanneal
+from fnanneal.cli.display import joules as joules_text
 from fnanneal.energy import Events, account, technologies
 from fnanneal.fndam import FNDAMArray
 from fnanneal.problems.model import Model
@@ -191,20 +192,7 @@ def joules(rows: Sequence[Row], name: str) -> tuple[float | None, bool, bool]:
 
 
 def amount(x: float | None) -> str:
-    if x is None:
-        return "-"
-    for size, letter in (
-        (1.0, "J"),
-        (1e-3, "mJ"),
-        (1e-6, "uJ"),
-        (1e-9, "nJ"),
-        (1e-12, "pJ"),
-        (1e-15, "fJ"),
-        (1e-18, "aJ"),
-    ):
-        if x >= size:
-            return f"{x / size:.3g} {letter}"
-    return f"{x:.2g} J"
+    return "-" if x is None else joules_text(x)
 
 
 def energy_table(rows: Sequence[Row]) -> str:
