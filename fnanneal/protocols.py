@@ -63,6 +63,8 @@ class Report:
         How much of the solver's budget is used, in [0, 1]; None in an open-ended run.
     time_constants
         How many time constants k0/k1 of its annealing timer a run lasts; 1 where it has no such timer.
+    candidates
+        Gives more states (k, n), in the problem's order, to be judged by the problem itself where the values are only those of analog weights.
     real_numbers
         Whether it computes in floats, not integers; None: as the problem's numbers are.
     """
@@ -78,6 +80,7 @@ class Report:
     proved: bool = False
     reads: int | None = None
     time_constants: float = 1.0
+    candidates: Callable[[], Spins] | None = None
     real_numbers: bool | None = None
 
 

@@ -200,9 +200,17 @@ def drive(
                 run.objective, run.spins, run.to_best, run.events_to_best = objective, spins, at, events
                 run.trace.append((at, objective))
 
+        def judge(report: Report, at: float) -> None:
+            # By analog weights the best read need not be the best: all that a solver has to show is judged by the problem itself.
+            nonlocal verify_s
+            t = clock()
+            best = _best_shown(problem, report)
+            verify_s += clock() - t
+            take(*best, at, report.events)
+
         def may_hit(report: Report) -> bool:
             """Whether the best could meet the target, if values and objectives lie on the line through the first and the last that were verified."""
-            if target is None or analog is not None or len(verified) < 2:
+            if target is None or len(verified) < 2:
                 return target is not None
             (v0, o0), (v1, o1) = verified
             expected = o1 + (float(np.max(report.values)) - v1) * (o1 - o0) / (v1 - v0)
@@ -254,13 +262,11 @@ def drive(
             if status is not None:
                 break
             if analog is not None and analog.drifted is not None and report.sweeps >= until:
-                # What was best by the weights before: these moments do not depend on the chunks.
-                take(*_best_read(problem, report), run.elapsed, report.events)
+                judge(report, run.elapsed)
                 drifted = analog.drifted(until)
                 until += analog.interval
                 system = _reread(solver, system, state, drifted, int(until))
                 report = solver.report(system, state)
-                run.claimed, run.settled = float(np.max(report.values)), -math.inf
             t = clock()
             if until < math.inf:
                 budget = max(1, min(budget, round((until - report.sweeps) * problem.n)))
@@ -274,13 +280,13 @@ def drive(
             budget = max(1, int(done * min(min(CHUNK_S, left) / max(took, 1e-6), 8.0)))
             if report.round_over:
                 run.samples.add(problem, report)
-                if analog is not None:
-                    # The best by the solver's weights need not be the best.
-                    take(*_best_read(problem, report), run.elapsed, report.events)
-            # By another's weights, what is best at some moment within a round would depend on how rounds are cut into chunks.
-            settled = analog is None or open_ended or report.round_over
-            if report.round_over or may_hit(report) or (settled and verify_s <= VERIFY_SHARE * run.elapsed):
-                adopt(report, run.elapsed)
+            at_leisure = verify_s <= VERIFY_SHARE * run.elapsed
+            if analog is None:
+                if report.round_over or may_hit(report) or at_leisure:
+                    adopt(report, run.elapsed)
+            # Within a round, what is best by the true problem depends on how rounds are cut into chunks: not for a run that a budget alone ends.
+            elif report.round_over or (at_leisure and (open_ended or target is not None)):
+                judge(report, run.elapsed)
             if callback is not None and callback(
                 Progress(
                     elapsed=run.elapsed,
@@ -298,7 +304,7 @@ def drive(
                 # A large state takes a while to write: a twentieth of the time at most.
                 next_save = clock() + max(CHECKPOINT_S, 20 * (clock() - t))
 
-    adopt(report, run.elapsed)
+    (adopt if analog is None else judge)(report, run.elapsed)
     if checkpoint is not None:
         save(checkpoint)
     if not report.round_over:
@@ -336,12 +342,14 @@ def drive(
     )
 
 
-def _best_read(problem: Problem, report: Report) -> tuple[Number, Spins]:
-    """The best of all reads, by the problem itself."""
-    reads = [report.spins(r) for r in range(report.values.size)]
-    objectives = [problem.objective(spins) for spins in reads]
+def _best_shown(problem: Problem, report: Report) -> tuple[Number, Spins]:
+    """The best of all reads and candidates, by the problem itself."""
+    states = [report.spins(r) for r in range(report.values.size)]
+    if report.candidates is not None:
+        states.extend(report.candidates())
+    objectives = [problem.objective(spins) for spins in states]
     best = objectives.index(max(objectives) if problem.sense == "max" else min(objectives))
-    return objectives[best], reads[best]
+    return objectives[best], states[best]
 
 
 def _reread(solver: Any, system: Any, state: Any, problem: Any, until: int) -> Any:

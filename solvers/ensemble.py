@@ -273,5 +273,8 @@ class Ensemble:
             temperature=float(2 * plan.system.unit * self._temperatures(plan, state, 0, last, last + 1).max()),
             fraction=float(swept.mean()) / state.sweeps if state.sweeps else None,
             time_constants=time_constants(self.kappa),
+            candidates=lambda: plan.outwards(
+                (state.parents if plan.dense is None else state.work).reshape(-1, plan.system.n)
+            ),
             real_numbers=not plan.system.integral,
         )

@@ -222,3 +222,18 @@ def test_schedules_are_made_for_the_ideal_problem() -> None:
             hot = state.hot if solver == "sa" else state.hottest
             states.append((hot * unit, state.cold * unit))
         assert states[0] == pytest.approx(states[1], rel=1e-12)
+
+
+def test_all_lineages_are_judged_by_the_true_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = load("nx:random_regular_graph(d=8,n=200,seed=1);weights=gauss(0,1);wseed=3")
+    budget = {"seed": 1, "num_sweeps": 300, "weights": FNDAMArray(bits=2)}
+    all_of_them = solve(model, "ensemble", **budget)
+    plain = fnanneal.solvers.get("ensemble").report
+
+    def without(self: Any, system: Any, state: Any) -> Any:
+        return replace(plain(self, system, state), candidates=None)
+
+    monkeypatch.setattr(fnanneal.solvers.get("ensemble"), "report", without)
+    reads = solve(model, "ensemble", **budget)
+    assert all_of_them.events == reads.events
+    assert all_of_them.objective > reads.objective and all_of_them.objective == model.objective(all_of_them.spins)

@@ -38,6 +38,10 @@ class Plan:
         """The engine, where crossover has nothing to do and populations are resampled instead."""
         return self.engine if isinstance(self.engine, Chains) and self.engine.matrix is not None else None
 
+    def outwards(self, rows: Spins) -> Spins:
+        """States (r, n) as states of the whole problem."""
+        return np.array([self.reduction.outwards(row) for row in rows])
+
     def values(self, rows: Spins, values: NDArray[np.float64]) -> None:
         """values (r,) of states rows (r, n)."""
         s = self.system
