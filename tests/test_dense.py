@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.stats import chisquare
 
-from fnanneal import load, solve
+from fnanneal import Progress, load, solve
 from fnanneal.problems.couplings import Couplings
 from fnanneal.problems.models import Ising
 from fnanneal.solvers.kernels.jit import kernel
@@ -114,7 +114,8 @@ def test_sweeps_are_one_spin_at_a_time(case: str) -> None:
         assert np.array_equal(spins, expected)
         assert counts.tolist() == [flips, flips * system.n]
         truth = square(system) @ spins.astype(int) + system.fields
-        tolerance = {np.float32: 1e-4, np.float64: 1e-12}.get(kind, 0.0)
+        # Real weights stand in the matrix as float32, their sums as float64.
+        tolerance = {np.float64: 1e-6}.get(kind, 0.0)
         assert local[: system.n] - m.shift * spins.astype(int) == pytest.approx(
             truth, rel=tolerance, abs=tolerance * scale
         )
@@ -126,7 +127,8 @@ def test_local_fields_are_those_of_the_system() -> None:
         spins, local = np.random.default_rng(1).choice(np.array([-1, 1], np.int8), system.n), np.ones(m.width, m.kind)
         prepare(m, spins, local)
         found = local[: system.n].astype(float) - m.shift * spins.astype(int)
-        assert found == pytest.approx(system.local_fields(spins).astype(float), rel=1e-12, abs=1e-12)
+        rounding = 1e-12 if system.integral else 1e-7 * system.largest
+        assert found == pytest.approx(system.local_fields(spins).astype(float), rel=1e-12, abs=rounding)
 
 
 def aligned(largest: int, form: str, weight: int) -> SpinSystem:
@@ -262,13 +264,15 @@ def test_chains_keep_values_and_fields(case: str) -> None:
     rows = np.random.default_rng(2).choice(np.array([-1, 1], np.int8), (engine.reads, n))
     work, local = np.empty(rows.size, np.int8), np.zeros((engine.reads, engine.width), engine.kind)
     engine.load(rows, work, local)
-    assert engine.values_of(work, local) == pytest.approx([system.value(r) for r in rows], rel=1e-12)
+    # Real weights stand in the matrix as float32.
+    rounded = 1e-7 * system.largest * n if case == "float64" else 1e-9
+    assert engine.values_of(work, local) == pytest.approx([system.value(r) for r in rows], abs=rounded)
     counts = np.zeros(2, np.int64)
     falling = np.geomspace(9 * system.largest / math.sqrt(n), 0.1, 20)
     engine.sweeps(work, local, np.outer(falling, np.linspace(0.5, 1, engine.reads)), counts, 9, 1, 0)
     after = np.empty_like(rows)
     engine.unload(work, after)
-    assert engine.values_of(work, local) == pytest.approx([system.value(r) for r in after], rel=1e-9)
+    assert engine.values_of(work, local) == pytest.approx([system.value(r) for r in after], abs=rounded)
     assert len({r.tobytes() for r in after}) == engine.reads, "each read has its own draws"
 
 
@@ -312,3 +316,17 @@ def test_populations_begin_from_given_states() -> None:
 
 def test_there_is_an_answer_before_the_first_descent_ends() -> None:
     assert solve("gen:sk(80)", "ensemble", num_sweeps=1, seed=3).verify()
+
+
+def test_a_short_run_ends_cold() -> None:
+    # What stops a run after a tenth of a whole descent finds a state that a greedy descent could not have found.
+    problem = load("gen:sk(300,'gauss',seed=3)")
+    seen: list[float] = []
+
+    def after(progress: Progress) -> bool:
+        seen.append(progress.spin_tests / (problem.n * 32 * 2))
+        return seen[-1] >= 60
+
+    short = solve(problem, "ensemble", time_limit=60, seed=1, threads=2, callback=after)
+    best = solve(problem, "ensemble", num_sweeps=8000, seed=1).objective
+    assert seen[-1] < 300 and short.objective < 0.97 * best

@@ -65,7 +65,7 @@ def _add_pending(rows, fields, origins, factors, count):
 def dense_sweeps(rows, external, fresh, temperatures, bound, spins, fields, counts, key, read, first):
     """Sweeps first, first + 1, ... of one read, one for each temperature (sweeps,) float32, in units of the gain.
 
-    rows (n * width,): the weights, each row filled up with zeros to a multiple of BLOCK; int8, int16, int32 or float64. external (n,): h, from which and
+    rows (n * width,): the weights, each row filled up with zeros to a multiple of BLOCK; int8, int16, int32 or float32 (fields are float64 then). external (n,): h, from which and
     from the spins the fields are summed first where `fresh` is True. bound: the greatest
     |gain|; negative for floats. spins (n,) int8, fields (width,): kept up to date. counts (2,) int64: flips and synaptic events, added to. key: uint64.
     """

@@ -75,7 +75,8 @@ class Rows:
     def of(cls, system: SpinSystem) -> Rows | None:
         """None where the rows would not fit the memory that is meant for them."""
         n, width = system.n, padded(system.n, BLOCK)
-        kind = narrow = system.weights.dtype
+        # Rows of floats are read at every flip, from far away where the matrix is large: half as wide, they take half the time.
+        kind, narrow = system.weights.dtype, np.dtype(np.float32)
         if system.integral:
             kind, narrow = narrowest(system.largest), narrowest(float(np.abs(system.weights).max(initial=0)))
         if n * width * narrow.itemsize > DENSE_BYTES:
