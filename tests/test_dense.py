@@ -16,6 +16,7 @@ from fnanneal.problems.models import Ising
 from fnanneal.solvers.kernels.jit import kernel
 from fnanneal.solvers.kernels.noise import SPAN, exponential_noise
 from fnanneal.solvers.kernels.resample import resample
+from fnanneal.solvers.populations import descents
 from fnanneal.solvers.populations import matrix as forms
 from fnanneal.solvers.populations.engines import Chains
 from fnanneal.solvers.populations.matrix import Bits, Matrix, Rows, matrix_of
@@ -318,7 +319,7 @@ def test_there_is_an_answer_before_the_first_descent_ends() -> None:
     assert solve("gen:sk(80)", "ensemble", num_sweeps=1, seed=3).verify()
 
 
-def test_a_short_run_ends_cold() -> None:
+def test_where_descents_are_slow_the_first_one_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
     # What stops a run after a tenth of a whole descent finds a state that a greedy descent could not have found.
     problem = load("gen:sk(300,'gauss',seed=3)")
     seen: list[float] = []
@@ -327,6 +328,10 @@ def test_a_short_run_ends_cold() -> None:
         seen.append(progress.spin_tests / (problem.n * 32 * 2))
         return seen[-1] >= 60
 
-    short = solve(problem, "ensemble", time_limit=60, seed=1, threads=2, callback=after)
     best = solve(problem, "ensemble", num_sweeps=8000, seed=1).objective
-    assert seen[-1] < 300 and short.objective < 0.97 * best
+    stopped = {}
+    for slow in (2**22, 2**10):
+        monkeypatch.setattr(descents, "SLOW_BYTES", slow)
+        stopped[slow] = solve(problem, "ensemble", time_limit=60, seed=1, threads=2, callback=after).objective
+        assert 60 <= seen[-1] < 300
+    assert stopped[2**22] > 0.9 * best > 0.97 * best > stopped[2**10]

@@ -2,7 +2,7 @@
 
 Where nearly all differences of two states are one component, crossing them would only choose between the two. There the lineages of an island
 go down together, T linear in the sweep, from random states; at `RESAMPLINGS` points of the way the better ones take the places of the worse
-(population annealing; `kernels.resample`), and at the end all begin anew, with a descent 2 % longer; the very first one is short. A valley is chosen high up, between T_c
+(population annealing; `kernels.resample`), and at the end all begin anew, with a descent 2 % longer; where descents take seconds, the very first one is short. A valley is chosen high up, between T_c
 and half of it, so that single anneals mostly end in a wrong one, however slow they are.
 """
 
@@ -18,15 +18,15 @@ from .population import GREEDY_SWEEPS, Plan, State
 
 HOT, COLD = 0.65, 0.55
 SWEEPS, GROWTH, MOST_GROWN = 600, 1.02, 200
-# The very first descent is short: what a time limit cuts short would else end hot.
-PROBE = 40
+# Where the matrix is so large that a descent takes seconds, the very first one is short: what a time limit cuts short would else end hot.
+PROBE, SLOW_BYTES = 40, 2**22
 RESAMPLINGS = 40
 
 
 def begin(plan: Plan, engine: Chains, state: State, i: int) -> None:
     """A descent of island i from the states of its parents."""
-    descents = int(state.found[i])
-    annealed = SWEEPS * GROWTH ** min(descents - 1, MOST_GROWN) if descents else PROBE
+    short = state.found[i] == 0 and engine.matrix is not None and engine.matrix.nbytes > SLOW_BYTES
+    annealed = PROBE if short else SWEEPS * GROWTH ** min(int(state.found[i]), MOST_GROWN)
     state.length[i], state.sweep[i] = state.within_budget(i, int(annealed) + GREEDY_SWEEPS), 0
     state.hot[i] = state.hottest
     engine.load(state.parents[i], state.work[i], state.local[i])

@@ -31,6 +31,8 @@ class Matrix(Protocol):
     def shift(self) -> int: ...
     @property
     def coupling_bytes(self) -> float: ...
+    @property
+    def nbytes(self) -> int: ...
     def sweeps(
         self,
         temperatures: NDArray[np.float32],
@@ -70,6 +72,10 @@ class Rows:
     @property
     def coupling_bytes(self) -> float:
         return float(self.rows.itemsize)
+
+    @property
+    def nbytes(self) -> int:
+        return self.rows.nbytes
 
     @classmethod
     def of(cls, system: SpinSystem) -> Rows | None:
@@ -115,6 +121,10 @@ class Bits:
     @property
     def coupling_bytes(self) -> float:
         return 1 / 8
+
+    @property
+    def nbytes(self) -> int:
+        return self.bits.nbytes
 
     @classmethod
     def of(cls, system: SpinSystem) -> Bits | None:
