@@ -107,7 +107,10 @@ def timer(
     device: DeviceOption = "sio2",
     json_: JsonOption = False,
 ) -> None:
-    """What an annealing schedule asks of a physical cell: k0, k1, initial voltage and read-out gain."""
+    """What an annealing schedule asks of a real cell.
+
+    k0, k1, initial voltage and read-out gain.
+    """
     from dataclasses import asdict
 
     from ..errors import InputError
@@ -159,7 +162,10 @@ def program(
     plot: PlotOption = None,
     json_: JsonOption = False,
 ) -> None:
-    """Program a problem's numbers into an array by pulses and readings, and say how well it went."""
+    """Program a problem's numbers into an array.
+
+    By pulses and readings; and say how well it went.
+    """
     from dataclasses import asdict
 
     from ..checks import real

@@ -40,7 +40,10 @@ def energy(
     plot: Annotated[Path | None, typer.Option(help="Draw the table: a .png, .svg or .pdf file.")] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Turn the events of a solve into joules: modelled, from sourced figures, beside lower bounds and what was measured."""
+    """What a solve would dissipate, technology by technology.
+
+    Modelled from sourced figures, beside lower bounds and what was measured.
+    """
     from ..energy import technologies
     from ..energy import technology as find
     from ..errors import InputError
