@@ -49,6 +49,7 @@ BUDGET: dict[str, dict[str, Any]] = {
 ENERGY_GRAPHS = ("G1", "G11", "G14", "G22", "G32", "G35", "G39", "G43", "G51", "G55")
 SHARE = 0.995
 LIMIT = 20.0
+THREADS = {"weights": 2, "energy": 1}
 BLUE, ORANGE, GREEN, GREY = "#1f5fa8", "#d97706", "#2f855a", "#8a8f98"
 
 
@@ -65,7 +66,7 @@ def cell(kind: str, graph: str, solver: str, settings: str, seed: int) -> Row:
         "settings": settings,
         "seconds": None,
         "seed": seed,
-        "threads": 2,
+        "threads": THREADS[kind],
     }
 
 
@@ -89,7 +90,7 @@ def analog_cells(seeds: int) -> Iterator[tuple[Row, Callable[[], Row]]]:
 
 def analog_run(graph: str, solver: str, seed: int, weights: Any) -> Row:
     """The cut after a fixed budget; each seed is a chip of its own."""
-    r = fnanneal.solve(problem(graph), solver, seed=seed, threads=2, weights=weights, **BUDGET[solver])
+    r = fnanneal.solve(problem(graph), solver, seed=seed, threads=THREADS["weights"], weights=weights, **BUDGET[solver])
     assert r.verify()
     held = None if isinstance(r.weights, str) else r.weights["programming"]
     return {
@@ -173,7 +174,7 @@ def energy_run(graph: str, solver: str, seed: int, share: float) -> Row:
     assert known is not None
     target = int(np.ceil(share * known.value))
     budget: dict[str, Any] = {"time_limit": LIMIT} if solver == "ensemble" else {"num_steps": 100_000_000}
-    r = fnanneal.solve(problem(graph), solver, seed=seed, threads=1, target=target, **budget)
+    r = fnanneal.solve(problem(graph), solver, seed=seed, threads=THREADS["energy"], target=target, **budget)
     assert r.verify()
     return {
         "cut": r.objective, "best_known": known.value, "target": target, "solve_s": round(r.time.solve_s, 4), "n": r.problem.n,

@@ -80,8 +80,8 @@ def simulate(
         for k in (0, *range(1, t.size, 10), t.size - 1):
             fit = "-" if fits[0] is None else f"{float(fits[0].timer.voltage(t[k])):.6f} V"
             typer.echo(f"{_duration(t[k]):>12} {v[0, k]:10.6f} V {_volts(v[0, 0] - v[0, k]):>12} {fit:>12}")
-        for f, name in zip(fits, range(1, cells + 1), strict=True):
-            which_one = f"fit {name}" if cells > 1 else "fit"
+        for number, f in enumerate(fits, 1):
+            which_one = f"fit {number}" if cells > 1 else "fit"
             if f is None:
                 typer.echo(f"{which_one}: none; nothing has fallen beyond the readings' scatter")
                 continue
@@ -169,7 +169,7 @@ def program(
     from dataclasses import asdict
 
     from ..checks import real
-    from ..fndam import FNDAMArray
+    from ..fndam import FNDAMArray, load_device
     from ..solvers.analog import AnalogProblem
     from ..solvers.solve import available_threads
     from . import figures
@@ -187,7 +187,7 @@ def program(
     held = array.volts(seconds)
     drift = float(abs(held - array.volts()).max(initial=0.0)) / settings.lsb
     price = _update_energy() * report.pulses
-    which = load(settings)
+    which = load_device(device)
     if json_:
         typer.echo(
             json.dumps(
@@ -258,13 +258,6 @@ def _fits(seconds: Any, volts: Any) -> list[TimerFit | None]:
         except InputError:
             found.append(None)
     return found
-
-
-def load(settings: Any) -> Device:
-    """The device of an array's settings."""
-    from ..fndam import load_device
-
-    return load_device(settings.device)
 
 
 def _update_energy() -> float:

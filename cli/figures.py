@@ -180,9 +180,7 @@ def draw_retention(device: Device) -> tuple[Any, Table]:
     axes.semilogy(bits, seconds / 3600, "o-", color=BLUE)
     for name, value in (("a minute", 60.0), ("an hour", 3600.0), ("a day", 86400.0), ("a year", 365.25 * 86400)):
         axes.axhline(value / 3600, color=GREY, linewidth=0.8, linestyle=":")
-        axes.annotate(
-            name, (14.1, value / 3600), (0, 2), textcoords="offset points", fontsize=8, color=GREY, ha="right"
-        )
+        axes.annotate(name, (1.1, value / 3600), (0, 2), textcoords="offset points", fontsize=8, color=GREY)
     axes.set_xticks(bits)
     axes.set_xlabel("resolution [bits]")
     axes.set_ylabel("retention [h]")

@@ -119,8 +119,6 @@ def drawn(path: Path) -> None:
     pytest.importorskip("matplotlib")
     content = path.read_bytes()
     assert content.startswith(b"\x89PNG" if path.suffix == ".png" else b"<?xml") and len(content) > 5000
-    if path.suffix == ".svg":
-        assert b"[V]" in content or b"[h]" in content or b"cells" in content or b"DejaVu" in content
 
 
 @pytest.mark.parametrize("suffix", ["png", "svg"])

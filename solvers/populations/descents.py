@@ -14,18 +14,19 @@ from numpy.typing import NDArray
 from ..kernels.philox import CROSS, one_block
 from ..kernels.resample import resample
 from .engines import Chains
+from .matrix import FAR_BYTES
 from .population import GREEDY_SWEEPS, Plan, State
 
 HOT, COLD = 0.65, 0.55
 SWEEPS, GROWTH, MOST_GROWN = 600, 1.02, 200
 # Where the matrix is so large that a descent takes seconds, the very first one is short: what a time limit cuts short would else end hot.
-PROBE, SLOW_BYTES = 40, 2**22
+PROBE = 40
 RESAMPLINGS = 40
 
 
 def begin(plan: Plan, engine: Chains, state: State, i: int) -> None:
     """A descent of island i from the states of its parents."""
-    short = state.found[i] == 0 and engine.matrix is not None and engine.matrix.nbytes > SLOW_BYTES
+    short = state.found[i] == 0 and engine.matrix is not None and engine.matrix.nbytes > FAR_BYTES
     annealed = PROBE if short else SWEEPS * GROWTH ** min(int(state.found[i]), MOST_GROWN)
     state.length[i], state.sweep[i] = state.within_budget(i, int(annealed) + GREEDY_SWEEPS), 0
     state.hot[i] = state.hottest

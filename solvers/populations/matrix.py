@@ -18,6 +18,8 @@ from ..kernels.dense import dense_sweeps
 from ..system import SpinSystem
 
 DENSE, DENSE_BYTES = 0.05, 2**29
+# Beyond this a matrix is not near the processor.
+FAR_BYTES = 2**22
 
 
 class Matrix(Protocol):
@@ -81,8 +83,10 @@ class Rows:
     def of(cls, system: SpinSystem) -> Rows | None:
         """None where the rows would not fit the memory that is meant for them."""
         n, width = system.n, padded(system.n, BLOCK)
-        # Rows of floats are read at every flip, from far away where the matrix is large: half as wide, they take half the time.
-        kind, narrow = system.weights.dtype, np.dtype(np.float32)
+        kind = narrow = system.weights.dtype
+        if not system.integral and n * width * 8 > FAR_BYTES and np.any(system.weights != np.rint(system.weights)):
+            # Read from far away at every flip, rows take half the time if they are half as wide. Large integers keep their last digits, which may decide.
+            narrow = np.dtype(np.float32)
         if system.integral:
             kind, narrow = narrowest(system.largest), narrowest(float(np.abs(system.weights).max(initial=0)))
         if n * width * narrow.itemsize > DENSE_BYTES:
