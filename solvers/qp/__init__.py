@@ -1,0 +1,1 @@
+"""Quadratic programs: the methods, their driver, and what stands around them."""
