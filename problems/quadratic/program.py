@@ -19,8 +19,8 @@ from ...errors import InputError
 from ...qpresult import Residuals
 
 Vector = NDArray[np.float64]
-# Bounds beyond this count as infinite, as they do for OSQP, HiGHS and the Maros-Meszaros files.
-INFINITE = 1e20
+# Bounds beyond this count as infinite: files write 1e20, some of them 1e20 less a right-hand side.
+INFINITE = 1e19
 ASYMMETRY = 1e-10
 
 
@@ -35,11 +35,11 @@ class QP:
     q : (n,)
     G : (k, n) CSR
     h : (k,)
-        Above 1e20: infinite.
+        Above 1e19: infinite.
     A : (m, n) CSR
     b : (m,)
     lb, ub : (n,)
-        -inf or inf where there is none; beyond 1e20 in size they are infinite.
+        -inf or inf where there is none; beyond 1e19 in size they are infinite.
     constant
         Added to the objective.
     binary : (n,) bool, or None

@@ -1,0 +1,68 @@
+"""`Form`: a convex program as the methods see it.
+
+    minimise 1/2 x'Px + c'x   subject to   AL <= Ax <= AU, l <= x <= u
+
+with multipliers of Px + c = A'y + z: y, z > 0 at lower sides, < 0 at upper ones.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from ...problems.quadratic.program import QP, canonical
+
+Vector = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Form:
+    """Rows of the caller's A first, then those of G. `P` and `A` are canonical CSR, P with both triangles."""
+
+    P: Any
+    c: Vector
+    A: Any
+    AL: Vector
+    AU: Vector
+    l: Vector
+    u: Vector
+
+    @classmethod
+    def of(cls, problem: QP) -> Form:
+        m = problem.b.size
+        return cls(
+            P=problem.P,
+            c=problem.q,
+            A=canonical(sp.vstack([problem.A, problem.G], format="csr")),
+            AL=np.concatenate([problem.b, np.full(problem.h.size, -np.inf)]),
+            AU=np.concatenate([problem.b, problem.h]) if m else problem.h,
+            l=problem.lb,
+            u=problem.ub,
+        )
+
+    @cached_property
+    def At(self) -> Any:
+        """The transpose of A as CSR."""
+        return self.A.T.tocsr()
+
+    @property
+    def n(self) -> int:
+        return self.c.size
+
+    @property
+    def m(self) -> int:
+        return self.AL.size
+
+
+@dataclass(slots=True, eq=False)
+class PrimalDual:
+    """x, y, z of a `Form`."""
+
+    x: Vector
+    y: Vector
+    z: Vector

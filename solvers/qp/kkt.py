@@ -1,0 +1,98 @@
+"""Symmetric quasi-definite systems
+
+    [ P + diag(d)   A'       ] [ u ]   [ f ]
+    [ A            -diag(e)  ] [ v ] = [ g ]        d, e > 0
+
+factorised as L D L' in an order found once: by qdldl where it is installed, else by SciPy's SuperLU.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+import scipy.sparse.linalg as spl
+from numpy.typing import NDArray
+
+Vector = NDArray[np.float64]
+
+REFINEMENTS = 6
+ENOUGH = 1e-13
+
+
+class KKT:
+    """The matrix with its pattern; `factorise` for given diagonals, then `solve`.
+
+    Parameters
+    ----------
+    P : (n, n) CSR
+        Symmetric.
+    A : (m, n) CSR
+    """
+
+    def __init__(self, P: Any, A: Any) -> None:
+        n, m = P.shape[0], A.shape[0]
+        self.n, self.m = n, m
+        # Both diagonals are stored whatever they hold, and come last in their columns.
+        upper = sp.triu(P, 1, format="csr") + sp.diags_array(np.ones(n), format="csr")
+        K = sp.block_array([[upper, A.T], [None, sp.eye_array(m)]], format="csc") if m else sp.csc_array(upper)
+        K.sort_indices()
+        self.matrix = K
+        self.diagonal = K.indptr[1:] - 1
+        self.P_diagonal = P.diagonal()
+        self.P, self.A, self.At = P, A, A.T.tocsr()
+        self.d, self.e = np.zeros(n), np.zeros(m)
+        self.count = 0
+        self.error = 0.0
+        self.non_zeros = 0
+        self._factor: Any = None
+
+    def factorise(self, d: Vector, e: Vector) -> bool:
+        """Factors for these diagonals, both positive; False where the factorisation broke down."""
+        self.d, self.e = d, e
+        self.matrix.data[self.diagonal] = np.concatenate([self.P_diagonal + d, -e])
+        self.count += 1
+        try:
+            if qdldl is None:
+                full = self.matrix + sp.triu(self.matrix, 1).T
+                self._factor = spl.splu(full.tocsc(), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
+            elif self._factor is None:
+                self._factor = qdldl.Solver(self.matrix, upper=True)
+            else:
+                self._factor.update(self.matrix, upper=True)
+        except (RuntimeError, ValueError):
+            self._factor = None
+            return False
+        return True
+
+    def solve(self, f: Vector, g: Vector, d: Vector | None = None, e: Vector | None = None) -> tuple[Vector, Vector]:
+        """Solves with refinement; with other diagonals than the factorised ones, the factors are the preconditioner."""
+        d = self.d if d is None else d
+        e = self.e if e is None else e
+        n = self.n
+        right = np.concatenate([f, g])
+        x = self._factor.solve(right)
+        size = max(float(np.abs(right).max()), 1e-300)
+        best, least = x, np.inf
+        for _ in range(REFINEMENTS):
+            r = right.copy()
+            r[:n] -= self.P @ x[:n] + d * x[:n] + self.At @ x[n:]
+            r[n:] -= self.A @ x[:n] - e * x[n:]
+            error = float(np.abs(r).max())
+            if not error < 0.5 * least:
+                if error < least:
+                    best = x
+                break
+            best, least = x, error
+            if error <= ENOUGH * size:
+                break
+            x = x + self._factor.solve(r)
+        self.error = least / size
+        return best[:n], best[n:]
+
+
+try:
+    import qdldl
+except ImportError:
+    qdldl = None
