@@ -3,15 +3,15 @@
     box             min 1/2 v'Qv - b'v on [-1, 1]^n,  v = (2x - l - u)/(u - l)
     drive           G_i = b_i - (Qv)_i - sum_r psi_r s_r D_ri
     spike           s_r = 1 while D_r v > c_r (a row of G), the sign of D_r v - c_r (a row of A), else 0
-    growth          v_i <- a (G_i + L_i v_i)/(v_i G_i + L_i) + (1 - a) v_i,   L_i = lam_i (1 + k/k0)
+    growth          v_i <- a (G_i + L_i v_i)/(v_i G_i + L_i) + (1 - a) v_i,   L_i = lam_i 2^j
 
-(Gangopadhyay, Mehta, Chakrabartty, Front. Neurosci. 14:425, 2020, with one neuron a constraint there, and one lam.) Without rows k0 is infinite.
+(Gangopadhyay, Mehta, Chakrabartty, Front. Neurosci. 14:425, 2020, with one neuron a constraint there, and one lam.)
 lam_i = |b_i| + sum_j |Q_ij| + sum_r psi_r |D_ri| is the largest |G_i| on the box, so |v| < 1 stays; and since then all coefficients of the growth transform's polynomial
 are at least 0, the objective of a box problem never rises, for any a in (0, 1] (Baum and Sell, Pacific J. Math. 27 (1968) 211). This is derived, as is what follows.
 
 A row that is active is crossed again and again. Between crossings v moves by lam^-1 sum of G, so over a window G is 0 on average up to the window's ends: the mean potentials
-and psi times the mean spikes are a solution with its multipliers, as a sigma-delta converter's mean is its input. Steps that fall as k0/k make the error fall as 1/k, where
-fixed ones leave it. Rows are scaled to max |D_ri| = 1. psi must exceed the multipliers; `psi=None` doubles it for rows that spike all the time. If they never stop, the
+and psi times the mean spikes are a solution with its multipliers, as a sigma-delta converter's mean is its input. Each
+window is twice as long as the last, and j goes up by one where that did not help: so steps fall as 1/k in the end, and the error with them; fixed steps would leave it. Rows are scaled to max |D_ri| = 1. psi must exceed the multipliers; `psi=None` doubles it for rows that spike all the time. If they never stop, the
 spikes are a certificate that there is no feasible point.
 """
 
@@ -37,6 +37,10 @@ FIRST_WINDOW = 250
 ALWAYS, FALLS = 0.95, 0.7
 MOST_PSI = 1e12
 CHUNK = 2e7
+# A matrix with at least one in so many entries is stored in full.
+MOSTLY = 4
+# psi begins at this share of the largest drive, and a window is of use that brings the residuals below this share of the last one's.
+FIRST_PSI, OF_USE = 1e-3, 0.75
 RECORDED = 2**24
 
 
@@ -49,6 +53,7 @@ class System:
     middle: Vector
     radius: Vector
     Q: Any
+    dense: Any
     b: Vector
     D: Any
     c: Vector
@@ -73,8 +78,9 @@ class State:
     mean: Vector
     rates: Vector
     violation: Vector
+    worst: float = np.inf
+    slow: float = 1.0
     step: int = 0
-    born: int = 0
     window: int = FIRST_WINDOW
     since: int = 0
     averaged: int = 0
@@ -103,8 +109,6 @@ class Growth:
         In units of the objective.
     psi
         What a spike takes off the drive of the neuron that its row concerns most, in units of the objective. None: found.
-    settle
-        k0, in steps, with constraints.
     record
         Keep every so many steps of the trajectory: `details["trajectory"]`; 0: none. Where it grows too large the stride doubles.
     max_steps
@@ -114,7 +118,6 @@ class Growth:
     mix: float = 0.5
     lam: float | None = None
     psi: float | None = None
-    settle: float = 1000.0
     record: int = 0
     max_steps: int = 1_000_000
 
@@ -123,7 +126,6 @@ class Growth:
             object.__setattr__(self, what, value)
 
         put("mix", real(positive(self.mix, "mix"), "mix", 0, 1))
-        put("settle", positive(self.settle, "settle"))
         put("record", integer(self.record, "record", 0, 2**31))
         put("max_steps", integer(self.max_steps, "max_steps", 1, 2**62))
         for what in ("lam", "psi"):
@@ -162,13 +164,14 @@ class Growth:
         if self.lam is not None and self.lam < largest:
             raise InputError(f"growth: lam = {self.lam:g} may leave the box; this problem needs {largest:.6g} or more")
         hold = least if self.lam is None else np.full(problem.n, self.lam)
-        psi = self.psi or float(np.abs(b).max()) or 0.1 * largest or 1.0
+        psi = self.psi or FIRST_PSI * (float(np.abs(b).max()) or largest or 1.0)
         return System(
             problem=problem,
             box=box,
             middle=middle,
             radius=radius,
             Q=Q,
+            dense=Q.toarray() if Q.nnz * MOSTLY >= problem.n**2 else np.zeros((0, 0)),
             b=b,
             D=canonical(sp.diags_array(1 / scale) @ D),
             c=side / scale,
@@ -229,18 +232,17 @@ class Growth:
 
     def _run(self, system: System, state: State, steps: int) -> None:
         Q, D = system.Q, system.D
-        hold = system.hold + abs(D).T @ state.psi
+        hold = state.slow * (system.hold + abs(D).T @ state.psi)
         hold = np.where(hold > 0, hold, 1.0)
-        settle = self.settle if system.c.size else np.inf
         state.kept, fired, met = growth_steps(
-            (Q.indptr, Q.indices, Q.data), system.b, (D.indptr, D.indices, D.data), system.c, system.two_sided,
-            state.psi, hold, self.mix, settle, state.v, state.step, state.born, steps, state.sums, state.spikes,
+            (Q.indptr, Q.indices, Q.data), system.dense, system.b, (D.indptr, D.indices, D.data), system.c, system.two_sided,
+            state.psi, hold, self.mix, state.v, state.step, steps, state.sums, state.spikes,
             state.stride, state.kept, state.record_v, state.record_f, state.record_s,
         )  # fmt: skip
         state.step, state.fired, state.met = state.step + steps, state.fired + fired, state.met + met
 
     def _close_window(self, system: System, state: State) -> None:
-        """Take the window's means; double psi of rows that spike all the time, and begin again; else begin a window that is twice as long."""
+        """Take the window's means, double the next one's length, and lam where that did not help; psi of rows that spike all the time, and begin again."""
         state.averaged = state.window
         state.mean, state.rates = state.sums / state.window, state.spikes / state.window
         above = system.D @ state.mean - system.c
@@ -250,6 +252,12 @@ class Growth:
         state.since, state.window = state.step, 2 * state.window
         state.sums[:], state.spikes[:] = 0.0, 0.0
         if not stuck.any():
+            point = _point(system, state.mean, state.psi * state.rates)
+            r = system.problem.residuals(point.x, point.y, point.z, point.z_box)
+            # What rows are violated by on average is of the size of a step; only smaller ones mend it.
+            if r.primal > r.gap or r.worst > OF_USE * state.worst:
+                state.slow *= 2.0
+            state.worst = r.worst
             return
         if self.psi is not None:
             # One neuron's drive is at most this; what it takes to hold a row of several is only seen when it is held.
@@ -257,7 +265,11 @@ class Growth:
             if self.psi < safe:
                 i = int(np.argmax(stuck))
                 inequalities = int(system.bounded.sum())
-                which = f"row {i - inequalities} of A" if system.two_sided[i] else f"row {np.flatnonzero(system.bounded)[i]} of G"
+                which = (
+                    f"row {i - inequalities} of A"
+                    if system.two_sided[i]
+                    else f"row {np.flatnonzero(system.bounded)[i]} of G"
+                )
                 raise InputError(
                     f"growth: psi = {self.psi:g} does not hold {which}, which spikes all the time; leave psi out, or give more (the drive reaches {safe:.4g})"
                 )
@@ -266,7 +278,8 @@ class Growth:
             state.hopeless = True
         else:
             state.psi[stuck] *= 2.0
-            state.born, state.window = state.step, FIRST_WINDOW
+            state.slow, state.worst = max(1.0, state.slow / 4), np.inf
+            state.window = max(FIRST_WINDOW, state.window // 8)
 
     def _make_room(self, system: System, state: State) -> None:
         """A larger record, up to `RECORDED` numbers; then twice the stride."""
@@ -301,7 +314,7 @@ class Growth:
             bytes_moved=state.step * (20 * entries + 48 * n) + 28 * state.met,
         )
         details: dict[str, Any] = {
-            "lam": float((system.hold + abs(system.D).T @ state.psi).max()),
+            "lam": state.slow * float((system.hold + abs(system.D).T @ state.psi).max()),
             "psi": float(state.psi.max(initial=0.0)),
             "largest_rate": float(np.abs(state.rates).max(initial=0.0)),
             "averaged_steps": state.averaged,

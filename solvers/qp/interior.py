@@ -24,6 +24,8 @@ from .kkt import KKT
 Vector = NDArray[np.float64]
 
 CORRECTORS = 2
+# Multipliers begin large: a problem with hardly an interior point has large ones, and they grow slowly but fall fast (LISWET: 100 iterations otherwise, 25 so).
+LEAST_SLACK, LEAST_MULTIPLIER = 1e-3, 1e4
 RATIO = (1e-6, 1e6)
 REGULARISATION = (1e-6, 1e-10)
 
@@ -46,7 +48,6 @@ class Interior:
         self.size = n + m
         self.iterations = 0
         self.mu, self.alpha, self.error = np.nan, (0.0, 0.0), 0.0
-        self.stuck = 0
         self.regularisation = REGULARISATION[0]
         self._start()
 
@@ -82,7 +83,7 @@ class Interior:
             product = max(float(s @ t), 1e-12)
             s = s + max(0.5 * product / max(t.sum(), 1e-12), 1e-4)
             t = t + max(0.5 * product / max(s.sum(), 1e-12), 1e-4)
-            s, t = np.maximum(s, 1e-3), np.maximum(t, 1e-3)
+            s, t = np.maximum(s, LEAST_SLACK), np.maximum(t, LEAST_MULTIPLIER)
         k = self.lo.size
         self.sl, self.su, self.tl, self.tu = s[:k].copy(), s[k:].copy(), t[:k].copy(), t[k:].copy()
 

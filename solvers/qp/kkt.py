@@ -15,10 +15,39 @@ import scipy.sparse as sp
 import scipy.sparse.linalg as spl
 from numpy.typing import NDArray
 
+from ..kernels.elimination import elimination_cost
+
 Vector = NDArray[np.float64]
 
 REFINEMENTS = 6
+# Seconds a multiplication and an entry of the factor, beyond what the cache holds and within (measured with benchmarks/qp.py's problems, one core).
+FLOP_S, FAR_FLOP_S, ENTRY_S, NEAR = 0.4e-9, 1e-9, 2e-8, 1e6
+MOST_FLOPS, MOST_ENTRIES = 1e12, 2e8
 ENOUGH = 1e-13
+
+
+def cost_of(P: Any, A: Any) -> float:
+    """Seconds that a factorisation of such a system takes, roughly; infinite where it would not fit the memory or a day."""
+    flops, entries = effort(P, A)
+    return float((FLOP_S if entries < NEAR else FAR_FLOP_S) * flops + ENTRY_S * entries)
+
+
+def effort(P: Any, A: Any) -> tuple[float, float]:
+    """Multiplications that a factorisation takes (of both triangles), and entries of its factor."""
+    pattern = _upper(P, A)
+    full = (pattern + sp.triu(pattern, 1).T).tocsr()
+    limit = min(MOST_ENTRIES, 50 * full.nnz + 1e7)
+    flops, entries = elimination_cost(full.indptr, full.indices, MOST_FLOPS, limit)
+    return float(flops), float(entries)
+
+
+def _upper(P: Any, A: Any) -> Any:
+    """The upper triangle of the pattern, with whole diagonals, as CSC."""
+    n, m = P.shape[0], A.shape[0]
+    upper = sp.triu(P, 1, format="csr") + sp.diags_array(np.ones(n), format="csr")
+    K = sp.block_array([[upper, A.T], [None, sp.eye_array(m)]], format="csc") if m else sp.csc_array(upper)
+    K.sort_indices()
+    return K
 
 
 class KKT:
@@ -32,20 +61,19 @@ class KKT:
     """
 
     def __init__(self, P: Any, A: Any) -> None:
+        flops, entries = effort(P, A)
+        self.flops, self.entries = (int(v) if np.isfinite(v) else 0 for v in (0.5 * flops, entries))
         n, m = P.shape[0], A.shape[0]
         self.n, self.m = n, m
         # Both diagonals are stored whatever they hold, and come last in their columns.
-        upper = sp.triu(P, 1, format="csr") + sp.diags_array(np.ones(n), format="csr")
-        K = sp.block_array([[upper, A.T], [None, sp.eye_array(m)]], format="csc") if m else sp.csc_array(upper)
-        K.sort_indices()
-        self.matrix = K
+        self.matrix = K = _upper(P, A)
         self.diagonal = K.indptr[1:] - 1
         self.P_diagonal = P.diagonal()
         self.P, self.A, self.At = P, A, A.T.tocsr()
         self.d, self.e = np.zeros(n), np.zeros(m)
         self.count = 0
+        self.products = 0
         self.error = 0.0
-        self.non_zeros = 0
         self._factor: Any = None
 
     def factorise(self, d: Vector, e: Vector) -> bool:
@@ -53,6 +81,7 @@ class KKT:
         self.d, self.e = d, e
         self.matrix.data[self.diagonal] = np.concatenate([self.P_diagonal + d, -e])
         self.count += 1
+        self.products += self.flops
         try:
             if qdldl is None:
                 full = self.matrix + sp.triu(self.matrix, 1).T
@@ -73,6 +102,7 @@ class KKT:
         n = self.n
         right = np.concatenate([f, g])
         x = self._factor.solve(right)
+        self.products += 2 * self.entries
         size = max(float(np.abs(right).max()), 1e-300)
         best, least = x, np.inf
         for _ in range(REFINEMENTS):
@@ -88,6 +118,7 @@ class KKT:
             if error <= ENOUGH * size:
                 break
             x = x + self._factor.solve(r)
+            self.products += 2 * self.entries
         self.error = least / size
         return best[:n], best[n:]
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ...energy.events import Events
 from ...errors import InputError
 from ...problems.quadratic.program import QP
+from ...qpresult import Residuals
 
 Vector = NDArray[np.float64]
 
@@ -46,6 +47,8 @@ class Step:
     ----------
     point
         The one to be judged.
+    residuals
+        Its residuals by `QP.residuals`, where the method has them already.
     iterations, factorisations
         Since the start.
     events
@@ -70,6 +73,7 @@ class Step:
     iterations: int
     events: Events
     phase: str
+    residuals: Residuals | None = None
     finished: bool = False
     factorisations: int = 0
     polished: bool = False

@@ -133,10 +133,10 @@ def _undo(f: Form, steps: list[Any], y: Vector, z: Vector, gradient: Vector) -> 
             y[step.rows[mine]] += share[mine] / step.coefficients[mine]
             z[step.columns[mine]] = 0.0
         elif isinstance(step, _Parallel):
-            for i, k, factor, lower in zip(step.rows, step.kept, step.factors, step.lower, strict=True):
-                if (y[k] > 0) if lower else (y[k] < 0):
-                    y[i] += y[k] / factor
-                    y[k] = 0.0
+            share = y[step.kept]
+            mine = np.where(step.lower, share > 0, share < 0)
+            y[step.rows[mine]] += share[mine] / step.factors[mine]
+            y[step.kept[mine]] = 0.0
         else:
             j, a = step.columns, step.coefficients
             left = gradient[j] - At[j] @ y
@@ -367,7 +367,8 @@ class _Presolver:
         i = there[order]
         near = np.all(np.abs(np.diff(prints[:, order])) <= PARALLEL * np.abs(prints[:, order[1:]]) * 10, axis=0)
         near &= (count[i][1:] == count[i][:-1]) & (j[start][order][1:] == j[start][order][:-1])
-        dropped: list[tuple[int, int, float, bool]] = []
+        # Which row gave a kept one its side: the last that did.
+        dropped: dict[tuple[int, bool], tuple[int, float]] = {}
         keeper = -1
         for position in np.flatnonzero(near):
             one, other = int(i[position]), int(i[position + 1])
@@ -380,10 +381,10 @@ class _Presolver:
             low, high = (self.AL[other], self.AU[other]) if factor > 0 else (self.AU[other], self.AL[other])
             low, high = low / factor, high / factor
             if low > self.AL[keeper]:
-                dropped.append((other, keeper, factor, True))
+                dropped[keeper, True] = other, factor
                 self.AL[keeper] = low
             if high < self.AU[keeper]:
-                dropped.append((other, keeper, factor, False))
+                dropped[keeper, False] = other, factor
                 self.AU[keeper] = high
             self.row[other] = False
             gap = self.AL[keeper] - self.AU[keeper]
@@ -394,16 +395,16 @@ class _Presolver:
                     return
                 self.AL[keeper] = self.AU[keeper] = 0.5 * (self.AL[keeper] + self.AU[keeper])
         if dropped:
-            r, k, factors, lower = (np.array(v) for v in zip(*dropped, strict=True))
-            self.steps.append(_Parallel(r, k, factors, lower))
+            kept, lower = (np.array(v) for v in zip(*dropped, strict=True))
+            rows_dropped, factors = (np.array(v) for v in zip(*dropped.values(), strict=True))
+            self.steps.append(_Parallel(rows_dropped.astype(np.intp), kept, factors, lower))
 
-    def apart(self, keeper: int, dropped: list[tuple[int, int, float, bool]]) -> None:
+    def apart(self, keeper: int, dropped: dict[tuple[int, bool], tuple[int, float]]) -> None:
         """Two parallel rows exclude each other."""
         y, z = np.zeros(self.f.m), np.zeros(self.f.n)
         behind: dict[bool, tuple[int, float]] = {True: (keeper, 1.0), False: (keeper, 1.0)}
-        for other, kept, factor, lower in dropped:
-            if kept == keeper:
-                behind[lower] = other, factor
+        for lower in (True, False):
+            behind[lower] = dropped.get((keeper, lower), behind[lower])
         for lower, (i, factor) in behind.items():
             y[i] += (1.0 if lower else -1.0) / factor
         self.infeasible(y, z)

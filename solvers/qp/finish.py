@@ -1,0 +1,144 @@
+"""The finish of a solve with `polish`: work that factorises, and so is not local.
+
+Two things take turns with the splitting method: an active-set polish (`polish`) of its point, first at a relative accuracy of 1e-2, then at every 15 % more steps; and an
+interior point (`interior`), whose own points are polished too once they are good. What a factorisation will cost is known before it is begun (`kkt.cost_of`), and is
+only begun where it fits: in `SHARE` times what the splitting has used, or in what is left of the time limit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from ...energy.events import Events
+from .form import Form, PrimalDual
+from .interior import Interior
+from .kkt import cost_of
+from .polish import ROUNDS, Guess, Polish
+from .scaling import Scaling
+
+FIRST_STEPS = 200
+POLISH_FROM, POLISH_AGAIN = 1e-2, 1.15
+POLISH_INTERIOR = 1e-5
+SHARE, SLACK_S = 4.0, 0.02
+WHOLE = 25
+PATIENCE = 25
+MOST = 300
+
+
+class Finish:
+    """The turns of one solve, on what presolve left.
+
+    Attributes
+    ----------
+    seconds
+        Used so far; kept by the caller.
+    phase
+        Of the last turn.
+    over
+        Whether the interior point has ended.
+    """
+
+    def __init__(self, form: Form) -> None:
+        self.scaling = Scaling.of(form, pock_chambolle=False)
+        scaled = self.scaling.apply(form)
+        self.cost_scale = max(float(np.abs(scaled.c).max()), float(np.abs(scaled.P.data).max(initial=0)), 1e-12)
+        self.form = replace(scaled, P=scaled.P / self.cost_scale, c=scaled.c / self.cost_scale)
+        self.polish = Polish(self.form)
+        self.interior: Interior | None = None
+        self.cost: float | None = None
+        self.seconds = 0.0
+        self.phase = ""
+        self.over = False
+        self.seen: PrimalDual | None = None
+        self.accuracy = self.last = np.inf
+        self.next_polish = 0.0
+        self.best, self.since, self.next_accuracy = np.inf, 0, POLISH_INTERIOR
+        self.rounds: tuple[Guess, PrimalDual, int] | None = None
+
+    @property
+    def factorisations(self) -> int:
+        return self.polish.factorisations + (0 if self.interior is None else self.interior.kkt.count)
+
+    def events(self) -> Events:
+        products = self.polish.products + (0 if self.interior is None else self.interior.kkt.products)
+        return Events(multiply_adds=products)
+
+    def inside(self, point: PrimalDual) -> PrimalDual:
+        p = self.scaling.scale(point)
+        return PrimalDual(p.x, p.y / self.cost_scale, p.z / self.cost_scale)
+
+    def outside(self, point: PrimalDual) -> PrimalDual:
+        return self.scaling.unscale(PrimalDual(point.x, point.y * self.cost_scale, point.z * self.cost_scale))
+
+    def saw(self, point: PrimalDual, accuracy: float) -> None:
+        """The splitting's latest point."""
+        self.seen, self.accuracy = point, accuracy
+
+    def judged(self, accuracy: float) -> None:
+        """How good the last turn's point was."""
+        if self.phase != "interior point":
+            # A guess that leads away is given up.
+            if not accuracy < self.last:
+                self.rounds = None
+            self.last = accuracy
+            return
+        if accuracy < 0.9 * self.best:
+            self.best, self.since = accuracy, 0
+        else:
+            self.since += 1
+        if accuracy <= self.next_accuracy:
+            assert self.interior is not None
+            self.next_accuracy = 0.1 * accuracy
+            self._begin(self.interior.point())
+        elif self.since > PATIENCE or (self.interior is not None and self.interior.iterations > MOST):
+            self.over = True
+
+    def ray(self) -> PrimalDual | None:
+        """Where an interior point's multipliers and variables grow without bound, they point along certificates."""
+        return self.outside(self.interior.point()) if self.phase == "interior point" and self.interior is not None else None
+
+    def _begin(self, point: PrimalDual) -> None:
+        self.rounds = Guess(self.form, point), point, 0
+        self.last = np.inf
+
+    def due(self, steps: int, splitting_s: float, seconds_left: float) -> Callable[[], PrimalDual | None] | None:
+        """The turn to take now, if any."""
+        if self.rounds is not None:
+            return self._round
+        if steps < FIRST_STEPS:
+            return None
+        allowed = SHARE * splitting_s + SLACK_S - self.seconds
+        if self.accuracy <= POLISH_FROM and steps >= self.next_polish and self.seen is not None:
+            point = self.inside(self.seen)
+            guess = Guess(self.form, point)
+            self.next_polish = POLISH_AGAIN * steps
+            cost = self.polish.cost(guess)
+            if cost <= max(allowed, 0.1 * seconds_left if np.isfinite(seconds_left) else 0.0):
+                self.rounds, self.last = (guess, point, 0), np.inf
+                return self._round
+        if not self.over:
+            if self.cost is None:
+                self.cost = cost_of(self.form.P, self.form.A)
+            if self.cost <= allowed or (np.isfinite(seconds_left) and WHOLE * self.cost <= 0.5 * seconds_left):
+                return self._step
+        return None
+
+    def _round(self) -> PrimalDual | None:
+        assert self.rounds is not None
+        guess, point, count = self.rounds
+        found = self.polish.round(guess, point)
+        self.phase = "polish"
+        self.rounds = None if found is None or count + 1 >= ROUNDS else (guess, point, count + 1)
+        return None if found is None else self.outside(found)
+
+    def _step(self) -> PrimalDual | None:
+        if self.interior is None:
+            self.interior = Interior(self.form)
+        self.phase = "interior point"
+        if not self.interior.step():
+            self.over = True
+            self._begin(self.interior.point())
+        return self.outside(self.interior.point())

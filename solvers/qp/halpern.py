@@ -1,0 +1,231 @@
+"""HPR-QP: the Peaceman-Rachford splitting of the dual, with Halpern's anchor, restarts and an adaptive penalty sigma.
+
+One inner step k = 0, 1, ..., for h1 = 1/(k + 2), h2 = 1 - h1 and anchors (x0, w0, y0), on a scaled `Form`:
+
+    zr = x + sigma (A'y - P w - c),   xb = clip(zr, l, u),   x <- h2 (2 xb - x) + h1 x0
+    wb = (1 - f) w + f (2 xb - x),    f = 1 / (1 + sigma lamP)
+    r  = A (2 xb - x + sigma (P w - P wb)) - lamA sigma y,   yb = (clip(r, AL, AU) - r) / (lamA sigma),   y <- h2 (2 yb - y) + h1 y0
+    wb <- wb + sigma f (A'yb - A'y),  w <- h2 (2 wb - w) + h1 w0
+
+with lamA >= |AA'| and lamP >= |P|; a diagonal P has its own f for each variable. Every 100 steps the distance M between the state and the bar point, in the method's
+own metric, decides on a restart, and a restart chooses the sigma that balances the distances gone since the anchor.
+
+Source: Chen, Sun, Yuan, Zhang, Zhao, HPR-QP: A dual Halpern Peaceman-Rachford method for solving large-scale convex composite quadratic programming, arXiv 2507.02470.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...energy.events import Events
+from ..kernels.hpr import DIAGONAL, GENERAL, ZERO, hpr_steps
+from .form import Form, PrimalDual
+
+Vector = NDArray[np.float64]
+
+CHECK = 100
+SAFETY = 1.05
+POWER_TOLERANCE, POWER_MOST = 1e-3, 300
+LEAST = 1e-12
+
+
+class Halpern:
+    """One run on a scaled form.
+
+    Attributes
+    ----------
+    iterations
+        Steps so far.
+    bar
+        The point to be tested (`point` copies it).
+    """
+
+    def __init__(
+        self,
+        form: Form,
+        norms: tuple[float, float] | None = None,
+        start: PrimalDual | None = None,
+        check: int = CHECK,
+    ) -> None:
+        f = self.form = form
+        n, m = f.n, f.m
+        self.check = check
+        self.kind, self.p = kind_of(f)
+        self.lam_A, self.lam_P = norm_bounds(f) if norms is None else norms
+        self.x, self.w, self.y = np.zeros(n), np.zeros(n), np.zeros(m)
+        if start is not None:
+            self.x, self.y = np.clip(start.x, f.l, f.u), start.y.copy()
+            self.w = self.x.copy()
+        self.Aty = f.At @ self.y
+        self._anchor()
+        self.xb, self.wb, self.yb, self.Atyb, self.zr = (np.zeros(k) for k in (n, n, m, n, n))
+        self.before = tuple(np.zeros(k) for k in (n, n, m, n))
+        self.room = np.zeros(n), np.zeros(n), np.zeros(n)
+        self.sigma = self._first_sigma(start)
+        self.iterations = self.inner = 0
+        self.checked = False
+        self.last = self.previous = self.first = self.best = math.inf
+        self.best_sigma = self.sigma
+
+    def _first_sigma(self, start: PrimalDual | None) -> float:
+        f = self.form
+        if start is not None:
+            x, y = float(np.linalg.norm(self.x)), float(np.linalg.norm(self.y)) * math.sqrt(self.lam_A)
+            if x > 0 and y > 0:
+                return x / y
+        sides = np.maximum(*(np.where(np.isfinite(v), np.abs(v), 0.0) for v in (f.AL, f.AU))) if f.m else np.zeros(1)
+        b, c = float(np.linalg.norm(sides)), float(np.linalg.norm(f.c))
+        return b / c if b > 0 and c > 0 else 1.0
+
+    def _anchor(self) -> None:
+        self.anchors = self.x.copy(), self.w.copy(), self.y.copy(), self.Aty.copy()
+
+    def _run(self, steps: int) -> None:
+        f = self.form
+        hpr_steps(
+            steps, self.inner, self.sigma, self.lam_A, self.lam_P, self.kind,
+            f.P.indptr, f.P.indices, f.P.data, self.p, f.A.indptr, f.A.indices, f.A.data, f.c, f.AL, f.AU, f.l, f.u,
+            self.x, self.w, self.y, self.Aty, *self.anchors,
+            self.xb, self.wb, self.yb, self.Atyb, self.zr, *self.before, *self.room,
+        )  # fmt: skip
+        self.inner += steps
+        self.iterations += steps
+
+    def advance(self) -> PrimalDual:
+        """To the next check, restarting first if the last one called for it."""
+        steps = self.check
+        if self.checked and self._restart_due():
+            self._restart()
+            self._run(1)
+            self.last = self._merit()
+            self.previous = math.inf
+            steps -= 1
+        self._run(steps)
+        merit = self._merit()
+        if not self.checked:
+            self.first = self.last = merit
+        self.merit = merit
+        if merit < self.best:
+            self.best, self.best_sigma = merit, self.sigma
+        return self.point()
+
+    def point(self) -> PrimalDual:
+        """The bar point."""
+        return PrimalDual(self.xb.copy(), self.yb.copy(), (self.xb - self.zr) / self.sigma)
+
+    def difference(self) -> PrimalDual:
+        """Bar point minus anchor: where a ray shows in an infeasible problem."""
+        x0, _, y0, Aty0 = self.anchors
+        dy = self.yb - y0
+        return PrimalDual(self.xb - x0, dy, -(self.Atyb - Aty0))
+
+    def events(self) -> Events:
+        """A step multiplies each entry of P and of A twice; the bytes are those of the entries, read once, and of some thirty vectors."""
+        f = self.form
+        vectors = {ZERO: 18, DIAGONAL: 30, GENERAL: 34}[self.kind] * f.n + 5 * f.m
+        stored = f.A.nnz + (f.P.nnz if self.kind == GENERAL else 0)
+        return Events(multiply_adds=2 * self.iterations * (f.A.nnz + f.P.nnz), bytes_moved=self.iterations * (12 * stored + 8 * vectors))
+
+    def _restart_due(self) -> bool:
+        merit = self.merit
+        if self.iterations <= self.check:
+            return True
+        if merit <= 0.2 * self.last:
+            return True
+        if merit <= 0.8 * self.last and merit > self.previous:
+            return True
+        share = 0.2 if merit <= 0.1 * self.first else 0.5
+        self.previous = merit
+        return self.inner >= share * self.iterations
+
+    def _merit(self) -> float:
+        px, pw, py, pAty = self.before
+        dx, dw, dy, dA = self.xb - px, self.wb - pw, self.yb - py, self.Atyb - pAty
+        s = self.sigma
+        value = float(dx @ dx) / s + 2 * float(dA @ dx)
+        if self.kind == ZERO:
+            value = max(value + s * self.lam_A * float(dy @ dy), 0.0)
+        else:
+            Pdw = self.form.P @ dw
+            value -= 2 * float(Pdw @ dx)
+            inner = s * self.lam_A * float(dy @ dy) - 2 * s * float(Pdw @ dA)
+            inner += s * (float(Pdw @ Pdw) if self.kind == DIAGONAL else self.lam_P * float(dw @ Pdw))
+            value = max(value + max(inner, 0.0), 0.0) + self._curved(dA, s)
+        self.checked = True
+        return math.sqrt(value) if math.isfinite(value) else math.inf
+
+    def _curved(self, dA: Vector, s: float) -> float:
+        if self.kind == DIAGONAL:
+            return float(np.sum(s * s * self.p / (1 + s * self.p) * dA * dA))
+        return s * s / (1 + s * self.lam_P) * float(dA @ (self.form.P @ dA))
+
+    def _restart(self) -> None:
+        x0, w0, y0, Aty0 = self.anchors
+        dx, dw, dy, dA = self.xb - x0, self.wb - w0, self.yb - y0, self.Atyb - Aty0
+        b = max(float(dx @ dx), LEAST)
+        a = self.lam_A * float(dy @ dy)
+        if self.kind != ZERO:
+            Pdw = self.form.P @ dw
+            a += -2 * float(Pdw @ dA) + (float(Pdw @ Pdw) if self.kind == DIAGONAL else self.lam_P * float(dw @ Pdw))
+        a = max(a, LEAST)
+        grid = np.logspace(-12, 12, 481)
+        cost = a * grid + b / grid
+        if self.kind == GENERAL:
+            cost += float(dA @ (self.form.P @ dA)) * grid**2 / (1 + self.lam_P * grid)
+        elif self.kind == DIAGONAL:
+            cost += np.array([self._curved(dA, s) for s in grid]) if dA.size * grid.size < 2e5 else self._curved_on(dA, grid)
+        estimate = float(grid[int(np.argmin(cost))]) if np.isfinite(cost).any() else self.sigma
+        ratio = self.merit / self.best if self.best > 0 and math.isfinite(self.merit) else 1.0
+        share = math.exp(-0.05 * ratio)
+        self.sigma = math.exp(share * math.log(estimate) + (1 - share) * math.log(self.best_sigma))
+        self.x[:], self.w[:], self.y[:] = self.xb, self.wb, self.yb
+        self.Aty[:] = self.form.At @ self.y
+        self._anchor()
+        self.inner = 0
+
+    def _curved_on(self, dA: Vector, grid: Vector) -> Vector:
+        """The curved term over a grid, from a histogram of log p: exact to the width of its bins."""
+        positive = self.p > 0
+        if not positive.any():
+            return np.zeros(grid.size)
+        logs = np.log(self.p[positive])
+        weights = dA[positive] ** 2
+        total, edges = np.histogram(logs, bins=64, weights=weights)
+        centre = np.exp(0.5 * (edges[1:] + edges[:-1]))
+        return np.asarray((total * grid[:, None] ** 2 * centre / (1 + grid[:, None] * centre)).sum(axis=1))
+
+
+def kind_of(form: Form) -> tuple[int, Vector]:
+    """Which kind of P, and its diagonal."""
+    p = form.P.diagonal()
+    if form.P.nnz == 0:
+        return ZERO, p
+    return (DIAGONAL if form.P.nnz == np.count_nonzero(p) else GENERAL), p
+
+
+def norm_bounds(form: Form) -> tuple[float, float]:
+    """Upper estimates of |AA'| and |P|, by power iterations."""
+    kind, p = kind_of(form)
+    lam_P = 0.0 if kind == ZERO else float(p.max()) if kind == DIAGONAL else SAFETY * _power(form.P, form.n)
+    lam_A = SAFETY * _power(form.A, form.n, form.At) if form.m else 1.0
+    return max(lam_A, LEAST), lam_P
+
+
+def _power(M: Any, n: int, Mt: Any = None) -> float:
+    """The largest eigenvalue of M, or of M'M."""
+    v = np.random.default_rng(1).standard_normal(n)
+    value = 0.0
+    for k in range(POWER_MOST):
+        v /= max(float(np.linalg.norm(v)), 1e-300)
+        u = M @ v
+        if Mt is not None:
+            u = Mt @ u
+        before, value = value, float(v @ u)
+        v = u
+        if k > 10 and abs(value - before) <= POWER_TOLERANCE * abs(value):
+            break
+    return value

@@ -1,0 +1,17 @@
+"""Compiles the kernels of the splitting methods, or loads them from the cache, by running them on programs of two variables."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...problems.quadratic.program import QP
+from .form import Form
+from .halpern import Halpern
+from .kkt import KKT
+
+
+def warm_up() -> None:
+    """All kernels that a solve can call, with the types that it calls them with."""
+    form = Form.of(QP.of(np.array([[2.0, 1.0], [1.0, 2.0]]), np.ones(2), np.ones((1, 2)), np.ones(1)))
+    Halpern(form, check=2).advance()
+    KKT(form.P, form.A)
