@@ -1,4 +1,4 @@
-"""Neuromorphic optimisation with Fowler-Nordheim annealing: Ising, QUBO and Max-Cut.
+"""Neuromorphic optimisation with Fowler-Nordheim annealing: Ising, QUBO, Max-Cut and quadratic programs.
 
 This module is the list of what is public. Names are imported at first use, so that ``import fnanneal`` costs nothing.
 """
@@ -22,11 +22,18 @@ if TYPE_CHECKING:
     from .problems.models import QUBO as QUBO
     from .problems.models import Ising as Ising
     from .problems.models import MaxCut as MaxCut
+    from .problems.quadratic.load import load_qp as load_qp
+    from .problems.quadratic.program import QP as QP
     from .protocols import Progress as Progress
+    from .qpresult import QPProgress as QPProgress
+    from .qpresult import QPResult as QPResult
+    from .qpresult import QPStatus as QPStatus
     from .result import BestKnown as BestKnown
     from .result import Energy as Energy
     from .result import Result as Result
     from .result import Status as Status
+    from .solvers.qp.solve import QPSolver as QPSolver
+    from .solvers.qp.solve import solve_qp as solve_qp
     from .solvers.solve import solve as solve
 
 _WHERE = {
@@ -40,19 +47,26 @@ _WHERE = {
     "MaxCut": ".problems.models",
     "ProblemWarning": ".errors",
     "Progress": ".protocols",
+    "QP": ".problems.quadratic.program",
+    "QPProgress": ".qpresult",
+    "QPResult": ".qpresult",
+    "QPSolver": ".solvers.qp.solve",
+    "QPStatus": ".qpresult",
     "QUBO": ".problems.models",
     "Result": ".result",
     "Status": ".result",
     "load": ".problems.load",
+    "load_qp": ".problems.quadratic.load",
     "solve": ".solvers.solve",
+    "solve_qp": ".solvers.qp.solve",
 }
 _MODULES = ("energy", "fndam", "problems", "solvers")
 
 __all__ = [  # noqa: RUF022 (by what they are)
-    "load", "solve",
-    "Ising", "MaxCut", "QUBO",
-    "FNDAMArray",
-    "BestKnown", "Energy", "Events", "Progress", "Result", "Status",
+    "load", "solve", "load_qp", "solve_qp",
+    "Ising", "MaxCut", "QUBO", "QP",
+    "FNDAMArray", "QPSolver",
+    "BestKnown", "Energy", "Events", "Progress", "Result", "Status", "QPProgress", "QPResult", "QPStatus",
     "FormatError", "InputError", "ProblemWarning",
     "energy", "fndam", "problems", "solvers",
 ]  # fmt: skip

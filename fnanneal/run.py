@@ -6,15 +6,12 @@ It sees problems and solvers only through `protocols`.
 from __future__ import annotations
 
 import math
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numba.core.event import install_timer
@@ -26,6 +23,7 @@ from .energy.ledger import Technology, account
 from .energy.ledger import technology as find_technology
 from .energy.meter import machine_meter
 from .errors import InputError
+from .interrupt import Interrupt
 from .protocols import Problem, Progress, Report, Solver
 from .result import Energy, Number, Result, Sense, Spins, Status, Times
 from .samples import Samples
@@ -72,31 +70,6 @@ class Analog:
     about: Mapping[str, Any]
     drifted: Callable[[float], Any] | None = None
     interval: int = 1
-
-
-class _Interrupt:
-    """Turns the first Ctrl-C into a flag, so that a chunk ends whole; the second one interrupts at once."""
-
-    def __init__(self) -> None:
-        self.seen = False
-
-    @contextmanager
-    def watching(self) -> Iterator[Self]:
-        if threading.current_thread() is not threading.main_thread():
-            yield self
-            return
-        before = signal.getsignal(signal.SIGINT)
-
-        def note(signum: int, frame: Any) -> None:
-            if self.seen:
-                raise KeyboardInterrupt
-            self.seen = True
-
-        signal.signal(signal.SIGINT, note)
-        try:
-            yield self
-        finally:
-            signal.signal(signal.SIGINT, before if before is not None else signal.SIG_DFL)
 
 
 def better(sense: Sense, a: Number, b: Number) -> bool:
@@ -159,7 +132,7 @@ def drive(
     best_known = problem.best_known
 
     meter = machine_meter()
-    with ThreadPoolExecutor(threads) as pool, meter.window() as drawn, _Interrupt().watching() as interrupt:
+    with ThreadPoolExecutor(threads) as pool, meter.window() as drawn, Interrupt().watching() as interrupt:
 
         def parallel(function: Callable[[int], None], count: int) -> None:
             if threads == 1 or count == 1:

@@ -17,6 +17,8 @@ ROOT = Path(__file__).parents[1]
 FOLDERS = ("problems", "solvers", "cli")
 CORE = {
     "result",
+    "qpresult",
+    "interrupt",
     "run",
     "protocols",
     "memory",

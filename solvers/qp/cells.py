@@ -39,7 +39,7 @@ BLOCK = 100
 # Windows over which readings are averaged end at these shares of the budget.
 WINDOWS = (1 / 64, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 3 / 4, 1.0)
 # Ranges double where cells are held at an end in this share of a block, and halve where a window's mean uses less than this share of them.
-AT_END, LITTLE = 0.5, 0.2
+AT_END, LITTLE = 0.8, 0.2
 SAFETY = 1.1
 MOSTLY = 4
 ADAPT = 0.5
@@ -236,20 +236,16 @@ class Cells:
         return state
 
     def advance(self, system: System, state: State, seconds_left: float) -> None:
-        """One block of updates, its rest, and what is done between blocks."""
+        """One block of updates, and what is done between blocks."""
         updates = min(BLOCK, self.updates - state.done)
         if updates <= 0:
             return
-        ends = self._run(system, state, updates)
+        held = self._run(system, state, updates)
         state.blocks, state.done = state.blocks + 1, state.done + updates
-        s = self.array
-        state.bank.rest(updates * (s.pulse_width + s.sweep_seconds))
         state.in_window += updates
-        if self._range(system, state, ends, updates):
-            state.in_window = 0
-            state.sums[:], state.squares[:] = 0.0, 0.0
-        elif self._window(state.done) > self._window(state.done - updates):
+        if self._window(state.done) > self._window(state.done - updates):
             self._close_window(system, state)
+        self._range(system, state, held, updates)
         self._refresh(system, state)
 
     def _window(self, updates: int) -> int:
@@ -261,15 +257,21 @@ class Cells:
         noise = np.zeros((0, 0))
         if s.read_noise > 0:
             noise = s.read_noise * state.bank.rng.standard_normal((updates, cells))
-        ends = np.zeros((2, cells), np.int64)
+        ends, sums, squares = np.zeros((2, cells), np.int64), np.zeros(cells), np.zeros(cells)
         keep = self.forgetfulness(s) if self.forgetting == "cancelled" else 0.0
         k2, k1, rise, unit, volts = node_arrays(state.bank)
+        # A block's rest, exact for cells that get no pulses, in equal parts.
+        rest = state.bank.nodes.loss(volts, max(updates, 1) * (s.pulse_width + s.sweep_seconds)) / max(updates, 1)
         spikes, met = cell_updates(
             system.P_rows, system.At_rows, system.A_rows, state.resolution, state.rate, keep, s.levels - 1, most_units(s), s.full_scale, s.lsb,
-            k2, k1, rise, unit, volts, state.carry, state.index, state.gradient, state.above,
-            noise, updates, state.sums, state.squares, ends, state.bank.pulses,
+            k2, k1, rise, unit, rest, volts, state.carry, state.index, state.gradient, state.above,
+            noise, updates, sums, squares, ends, state.bank.pulses,
         )  # fmt: skip
         state.spikes, state.met = state.spikes + spikes, state.met + met
+        # In units of the problem, since ranges may change within a window; about the middle, so that squares lose nothing.
+        offset = state.low + state.resolution * 0.5 * (s.levels - 1) - _anchor(system)
+        centred = sums - 0.5 * (s.levels - 1) * updates
+        state.sums += offset * updates + state.resolution * centred
         return ends
 
     def _refresh(self, system: System, state: State) -> None:

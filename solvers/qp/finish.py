@@ -41,12 +41,13 @@ class Finish:
         Whether the interior point has ended.
     """
 
-    def __init__(self, form: Form) -> None:
+    def __init__(self, form: Form, *, warm: bool = False) -> None:
         self.scaling = Scaling.of(form, pock_chambolle=False)
         scaled = self.scaling.apply(form)
         self.cost_scale = max(float(np.abs(scaled.c).max()), float(np.abs(scaled.P.data).max(initial=0)), 1e-12)
         self.form = replace(scaled, P=scaled.P / self.cost_scale, c=scaled.c / self.cost_scale)
         self.polish = Polish(self.form)
+        self.first_steps = 0 if warm else FIRST_STEPS
         self.interior: Interior | None = None
         self.cost: float | None = None
         self.seconds = 0.0
@@ -108,18 +109,18 @@ class Finish:
         """The turn to take now, if any."""
         if self.rounds is not None:
             return self._round
-        if steps < FIRST_STEPS:
+        if steps < self.first_steps:
             return None
         allowed = SHARE * splitting_s + SLACK_S - self.seconds
-        if self.accuracy <= POLISH_FROM and steps >= self.next_polish and self.seen is not None:
+        if (self.accuracy <= POLISH_FROM or steps == 0) and steps >= self.next_polish and self.seen is not None:
             point = self.inside(self.seen)
             guess = Guess(self.form, point)
-            self.next_polish = POLISH_AGAIN * steps
+            self.next_polish = max(POLISH_AGAIN * steps, FIRST_STEPS)
             cost = self.polish.cost(guess)
             if cost <= max(allowed, 0.1 * seconds_left if np.isfinite(seconds_left) else 0.0):
                 self.rounds, self.last = (guess, point, 0), np.inf
                 return self._round
-        if not self.over:
+        if not self.over and steps >= FIRST_STEPS:
             if self.cost is None:
                 self.cost = cost_of(self.form.P, self.form.A)
             if self.cost <= allowed or (np.isfinite(seconds_left) and WHOLE * self.cost <= 0.5 * seconds_left):

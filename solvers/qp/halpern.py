@@ -16,7 +16,6 @@ Source: Chen, Sun, Yuan, Zhang, Zhao, HPR-QP: A dual Halpern Peaceman-Rachford m
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,12 +23,11 @@ from numpy.typing import NDArray
 from ...energy.events import Events
 from ..kernels.hpr import DIAGONAL, GENERAL, ZERO, hpr_steps
 from .form import Form, PrimalDual
+from .norms import Norms, kind_of, norm_bounds
 
 Vector = NDArray[np.float64]
 
 CHECK = 100
-SAFETY = 1.05
-POWER_TOLERANCE, POWER_MOST = 1e-3, 300
 LEAST = 1e-12
 
 
@@ -47,7 +45,7 @@ class Halpern:
     def __init__(
         self,
         form: Form,
-        norms: tuple[float, float] | None = None,
+        norms: Norms | None = None,
         start: PrimalDual | None = None,
         check: int = CHECK,
     ) -> None:
@@ -55,7 +53,8 @@ class Halpern:
         n, m = f.n, f.m
         self.check = check
         self.kind, self.p = kind_of(f)
-        self.lam_A, self.lam_P = norm_bounds(f) if norms is None else norms
+        norms = norm_bounds(f) if norms is None else norms
+        self.lam_A, self.lam_P = norms.lam_A, norms.lam_P
         self.x, self.w, self.y = np.zeros(n), np.zeros(n), np.zeros(m)
         if start is not None:
             self.x, self.y = np.clip(start.x, f.l, f.u), start.y.copy()
@@ -198,34 +197,3 @@ class Halpern:
         centre = np.exp(0.5 * (edges[1:] + edges[:-1]))
         return np.asarray((total * grid[:, None] ** 2 * centre / (1 + grid[:, None] * centre)).sum(axis=1))
 
-
-def kind_of(form: Form) -> tuple[int, Vector]:
-    """Which kind of P, and its diagonal."""
-    p = form.P.diagonal()
-    if form.P.nnz == 0:
-        return ZERO, p
-    return (DIAGONAL if form.P.nnz == np.count_nonzero(p) else GENERAL), p
-
-
-def norm_bounds(form: Form) -> tuple[float, float]:
-    """Upper estimates of |AA'| and |P|, by power iterations."""
-    kind, p = kind_of(form)
-    lam_P = 0.0 if kind == ZERO else float(p.max()) if kind == DIAGONAL else SAFETY * _power(form.P, form.n)
-    lam_A = SAFETY * _power(form.A, form.n, form.At) if form.m else 1.0
-    return max(lam_A, LEAST), lam_P
-
-
-def _power(M: Any, n: int, Mt: Any = None) -> float:
-    """The largest eigenvalue of M, or of M'M."""
-    v = np.random.default_rng(1).standard_normal(n)
-    value = 0.0
-    for k in range(POWER_MOST):
-        v /= max(float(np.linalg.norm(v)), 1e-300)
-        u = M @ v
-        if Mt is not None:
-            u = Mt @ u
-        before, value = value, float(v @ u)
-        v = u
-        if k > 10 and abs(value - before) <= POWER_TOLERANCE * abs(value):
-            break
-    return value

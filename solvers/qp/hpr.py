@@ -9,7 +9,8 @@ from ...checks import integer
 from ...errors import InputError
 from ...problems.quadratic.program import QP
 from .form import Form, PrimalDual
-from .halpern import CHECK, Halpern, norm_bounds
+from .halpern import CHECK, Halpern
+from .norms import Norms, norm_bounds
 from .method import Start, Step, Tolerance, method
 from .pipeline import Run, System
 from .warm import warm_up
@@ -48,11 +49,18 @@ class HPR:
     def prepare(self, problem: QP, tolerance: Tolerance, threads: int) -> System:
         return System.build(problem, tolerance, presolving=self.presolve, norms=norm_bounds)
 
+    def renew(self, system: System, problem: QP, matrices: bool) -> System:
+        """The system for other numbers in the same places; norms are looked at again, from where they were, if matrices are among them."""
+        new = system.renew(problem)
+        if matrices and new.scaled is not None:
+            new.norms = norm_bounds(new.scaled, system.norms)
+        return new
+
     def warm_up(self, system: System) -> None:
         warm_up()
 
     def init(self, system: System, *, seed: int, start: Start | None) -> Run:
-        def make(form: Form, norms: tuple[float, float], first: PrimalDual | None) -> Halpern:
+        def make(form: Form, norms: Norms, first: PrimalDual | None) -> Halpern:
             return Halpern(form, norms, first, self.check)
 
         return Run(system, make, start)

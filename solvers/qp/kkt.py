@@ -95,6 +95,12 @@ class KKT:
             return False
         return True
 
+    def negative_pivots(self) -> int | None:
+        """How many of the factor's pivots are negative; None where the library does not say."""
+        if qdldl is None or self._factor is None:
+            return None
+        return int((self._factor.factors()[1] < 0).sum())
+
     def solve(self, f: Vector, g: Vector, d: Vector | None = None, e: Vector | None = None) -> tuple[Vector, Vector]:
         """Solves with refinement; with other diagonals than the factorised ones, the factors are the preconditioner."""
         d = self.d if d is None else d

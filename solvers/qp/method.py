@@ -57,6 +57,8 @@ class Step:
         What is running, in a word or two.
     finished
         Whether going on would change nothing.
+    searching
+        Whether better points may still come although this one is within the tolerance: a non-convex program has many local optima.
     polished
         Whether the point comes from a factorised system.
     primal_ray
@@ -75,6 +77,7 @@ class Step:
     phase: str
     residuals: Residuals | None = None
     finished: bool = False
+    searching: bool = False
     factorisations: int = 0
     polished: bool = False
     primal_ray: Point | None = None

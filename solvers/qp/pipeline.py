@@ -110,10 +110,12 @@ class Run:
         assert s.presolved.form is not None
         first = None if start is None else s.inside(start)
         self.splitting = make(s.scaled, s.norms, None if first is None else s.scaling.scale(first))
-        if s.tolerance.polish:
-            self.finish = Finish(s.presolved.form)
         n, m = s.scaled.n, s.scaled.m
         self._take(PrimalDual(np.clip(np.zeros(n), s.presolved.form.l, s.presolved.form.u), np.zeros(m), np.zeros(n)) if first is None else first, "start", False)
+        if s.tolerance.polish:
+            self.finish = Finish(s.presolved.form, warm=first is not None)
+            if first is not None:
+                self.finish.saw(first, relative(self.residuals))
 
     def _judge(self) -> Residuals:
         q = self.point

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 from ...problems.quadratic.program import QP
@@ -10,6 +12,7 @@ from .halpern import Halpern
 from .kkt import KKT
 
 
+@cache
 def warm_up() -> None:
     """All kernels that a solve can call, with the types that it calls them with."""
     form = Form.of(QP.of(np.array([[2.0, 1.0], [1.0, 2.0]]), np.ones(2), np.ones((1, 2)), np.ones(1)))
