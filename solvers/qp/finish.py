@@ -13,6 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from ...energy.events import Events
+from .feasibility import Phase
 from .form import Form, PrimalDual
 from .interior import Interior
 from .kkt import cost_of
@@ -58,14 +59,17 @@ class Finish:
         self.next_polish = 0.0
         self.best, self.since, self.next_accuracy = np.inf, 0, POLISH_INTERIOR
         self.rounds: tuple[Guess, PrimalDual, int] | None = None
+        self.phases: list[Phase] = []
+        self.looked = 0
 
     @property
     def factorisations(self) -> int:
-        return self.polish.factorisations + (0 if self.interior is None else self.interior.kkt.count)
+        interior = 0 if self.interior is None else self.interior.kkt.count
+        return self.polish.factorisations + interior + sum(p.factorisations for p in self.phases)
 
     def events(self) -> Events:
-        products = self.polish.products + (0 if self.interior is None else self.interior.kkt.products)
-        return Events(multiply_adds=products)
+        interior = 0 if self.interior is None else self.interior.kkt.products
+        return Events(multiply_adds=self.polish.products + interior + sum(p.products for p in self.phases))
 
     def inside(self, point: PrimalDual) -> PrimalDual:
         p = self.scaling.scale(point)
@@ -99,6 +103,9 @@ class Finish:
 
     def ray(self) -> PrimalDual | None:
         """Where an interior point's multipliers and variables grow without bound, they point along certificates."""
+        if self.phase == "feasibility" and self.phases and self.phases[-1].done:
+            found = self.phases[-1].ray()
+            return None if found is None else self.outside(found)
         return self.outside(self.interior.point()) if self.phase == "interior point" and self.interior is not None else None
 
     def _begin(self, point: PrimalDual) -> None:
@@ -125,6 +132,8 @@ class Finish:
                 self.cost = cost_of(self.form.P, self.form.A)
             if self.cost <= allowed or (np.isfinite(seconds_left) and WHOLE * self.cost <= 0.5 * seconds_left):
                 return self._step
+        elif self.looked < 2 and self.cost is not None and (self.cost <= allowed or WHOLE * self.cost <= 0.5 * seconds_left < np.inf):
+            return self._look
         return None
 
     def _round(self) -> PrimalDual | None:
@@ -134,6 +143,16 @@ class Finish:
         self.phase = "polish"
         self.rounds = None if found is None or count + 1 >= ROUNDS else (guess, point, count + 1)
         return None if found is None else self.outside(found)
+
+    def _look(self) -> PrimalDual | None:
+        """Why has nothing worked? Perhaps there is no solution: a step of the search for a ray, of the primal kind, then of the dual one."""
+        self.phase = "feasibility"
+        if len(self.phases) == self.looked:
+            self.phases.append(Phase(self.form, primal=self.looked == 0))
+        self.phases[-1].step()
+        if self.phases[-1].done:
+            self.looked += 1
+        return None
 
     def _step(self) -> PrimalDual | None:
         if self.interior is None:

@@ -32,6 +32,12 @@ class Form:
     l: Vector
     u: Vector
 
+    def __post_init__(self) -> None:
+        # The kernels are compiled for these types alone.
+        for what in ("P", "A"):
+            M = getattr(self, what)
+            M.indices, M.indptr = M.indices.astype(np.int32, copy=False), M.indptr.astype(np.int32, copy=False)
+
     @classmethod
     def of(cls, problem: QP) -> Form:
         m = problem.b.size

@@ -109,7 +109,7 @@ class Interior:
         re = np.where(self.equal, activity[n:] - np.where(self.equal, f.AL, 0), 0.0)
         rl, ru = activity[lo] - self.low - self.sl, self.high - activity[hi] - self.su
         gap = float(self.sl @ self.tl + self.su @ self.tu)
-        mu = gap / max(self.sides, 1)
+        mu = max(gap / max(self.sides, 1), 1e-200)
         Wl, Wu = self.tl / self.sl, self.tu / self.su
         W, Wlow, Whigh = np.zeros(self.size), np.zeros(self.size), np.zeros(self.size)
         Wlow[lo], Whigh[hi] = Wl, Wu

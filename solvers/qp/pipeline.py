@@ -138,7 +138,7 @@ class Run:
             if found is not None:
                 self._take(found, self.finish.phase, True)
                 self.finish.judged(relative(self.residuals))
-                self._rays(self.finish.ray())
+            self._rays(self.finish.ray())
             self.finish.seconds += time.perf_counter() - began
             return
         began = time.perf_counter()
