@@ -11,7 +11,6 @@ node makes of it, which falls as 1/t with the pulses and the seconds that it has
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +23,9 @@ from ...fndam.tunneling import Mismatch, Nodes
 from ...problems.quadratic.program import Vector
 
 TRIMS, PASSES = 3, 60
+# The longest pulse makes this part of the range.
+MOST = 8
+GROW, SHRINK = 1.5, 0.3
 ABOVE_NOISE = 4.0
 
 
@@ -70,7 +72,7 @@ class Bank:
         """
         device, mismatch, size = array.device, array.mismatch, targets.size
         assert isinstance(device, Device) and isinstance(mismatch, Mismatch)
-        most = most_units(array)
+        most = max(1, array.levels // MOST)
         nominal, unit = Nodes.of(device), array.pulse_width / most
         height = array.fixed_height or float(nominal.height_for(array.lsb, device.initial_voltage, unit))
         if not 0 < height <= array.max_height:
@@ -115,18 +117,37 @@ class Bank:
         self.volts -= self.nodes.loss(self.volts, seconds)
 
     def move(self, targets: Vector, which: NDArray[np.bool_]) -> None:
-        """Pulses and readings, until those cells are within half a level of their targets (cells,) [V], or `PASSES` pulses later."""
+        """Pulses and readings, until those cells are within the array's tolerance of their targets (cells,) [V], or `PASSES` pulses later.
+
+        Pulses grow while they go the same way, for cells that are worn, and shrink where they went too far.
+        """
+        tolerance, boost = self.array.tolerance * self.array.lsb, np.ones(targets.size)
+        before = np.zeros(targets.size)
         for _ in range(PASSES):
-            units = np.where(which, np.rint((targets - self._read()) / self.array.lsb), 0.0)
-            if not units.any():
+            error = targets - self._read()
+            active = which & (np.abs(error) > tolerance)
+            if not active.any():
                 break
-            self._pulse(units)
+            boost *= np.where(before * error > 0, GROW, np.where(before * error < 0, SHRINK, 1.0))
+            self._pulse(np.where(active, boost * error / self.array.lsb, 0.0))
+            before = error
 
     def step(self) -> Vector:
         """What a pulse of one unit makes of each cell now, the mean of both sides, beside a fresh nominal cell: 1/t at work."""
         now = self.nodes.loss(self.volts, self.unit, self.height)
         out: Vector = now.mean(axis=0) / self.array.lsb
         return out
+
+    def parameters(self, updates: int) -> tuple[Vector, Vector, Vector, Vector, Vector]:
+        """k2, k1, what a pulse raises, a unit, and what an update's rest takes, each (2, cells), for so many updates from now."""
+        shape, n, s = self.volts.shape, self.nodes, self.array
+        seconds = s.pulse_width + s.sweep_seconds
+        # The exact loss of a block's rest, in equal parts: a rest of its own for each update would double the time.
+        rest = n.loss(self.volts, max(updates, 1) * seconds) / max(updates, 1)
+        k2, k1, rise = (
+            np.ascontiguousarray(np.broadcast_to(v, shape)) for v in (n.k2, np.exp(n.log_k1), n.coupling * self.height)
+        )
+        return k2, k1, rise, self.unit, rest
 
     def _read(self) -> Vector:
         w = self.weights()
@@ -151,17 +172,3 @@ class Bank:
                 self._pulse(np.full(before.size, float(units)))
                 did = np.maximum(np.abs(self._read() - before), max(floor, 1e-3 * wanted))
                 self.unit[side] *= np.clip(wanted / did, 0.02, 50.0)
-
-
-def most_units(array: FNDAMArray) -> int:
-    """Units of the longest pulse: an eighth of the range."""
-    return max(1, array.levels // 8)
-
-
-def node_arrays(bank: Bank) -> tuple[Any, ...]:
-    """k2, k1, rise under a pulse, unit and voltages, each (2, cells) and writable, for the kernel."""
-    shape = bank.volts.shape
-    k2 = np.ascontiguousarray(np.broadcast_to(bank.nodes.k2, shape))
-    k1 = np.exp(np.broadcast_to(bank.nodes.log_k1, shape))
-    rise = np.ascontiguousarray(np.broadcast_to(bank.nodes.coupling * bank.height, shape))
-    return k2, k1, rise, bank.unit, bank.volts

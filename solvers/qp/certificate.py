@@ -3,8 +3,8 @@
     primal:  A'y + G'z + z_box = 0, z >= 0, z_box >= 0 where only ub is finite, <= 0 where only lb is, and  b'y + h'z + lb'[z_box]- + ub'[z_box]+ = -1
     dual:    P x = 0, A x = 0, G x <= 0 where h is finite, x >= 0 where lb is, x <= 0 where ub is, and  q'x = -1
 
-A ray is made exact as far as signs and bounds allow, scaled to that -1, and accepted if what is left of the equations is below `EPS`: a residual r of the first kind
-still proves that no feasible point has |x|_1 < 1/r.
+A ray is made exact as far as signs and bounds allow, scaled to that -1, and accepted if what is left of each equation is below `EPS`, or below `ROUNDING` times the sum of its
+terms' sizes. A residual r of the first kind still proves that no feasible point has |x|_1 < 1/r.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .method import Point
 Vector = NDArray[np.float64]
 
 EPS = 1e-8
-ROUNDING = 1e-9
+ROUNDING = 1e-12
 
 
 def primal_certificate(problem: QP, ray: Point, eps: float = EPS) -> Point | None:
@@ -43,10 +43,10 @@ def primal_certificate(problem: QP, ray: Point, eps: float = EPS) -> Point | Non
             ]
         )
         value = float(terms.sum())
-        if not (np.isfinite(value) and value < 0 and -value > ROUNDING * float(np.abs(terms).sum()) * 1e-3):
+        if not (np.isfinite(value) and value < 0 and -value > ROUNDING * float(np.abs(terms).sum())):
             return None
-        residual = float(np.abs(left - box).max(initial=0)) / -value
-        if not residual <= eps:
+        sizes = abs(p.A).T @ np.abs(y) + abs(p.G).T @ z
+        if not (np.abs(left - box) <= -value * eps + ROUNDING * sizes).all():
             return None
         return Point(x=np.zeros(p.n), y=y / -value, z=z / -value, z_box=box / -value)
 
@@ -63,9 +63,11 @@ def dual_certificate(problem: QP, ray: Vector, eps: float = EPS) -> Vector | Non
         x = np.where(np.isfinite(p.ub), np.minimum(x, 0), x)
         terms = p.q * x
         value = float(terms.sum())
-        if not (np.isfinite(value) and value < 0 and -value > ROUNDING * float(np.abs(terms).sum()) * 1e-3):
+        if not (np.isfinite(value) and value < 0 and -value > ROUNDING * float(np.abs(terms).sum())):
             return None
         x = x / -value
-        rows = np.maximum(p.G @ x, 0)[np.isfinite(p.h)]
-        residual = max(float(np.abs(v).max(initial=0)) for v in (p.P @ x, p.A @ x, rows))
-        return x if residual <= eps else None
+        for M, counts in ((p.P, None), (p.A, None), (p.G, np.isfinite(p.h))):
+            left = M @ x if counts is None else np.maximum(M @ x, 0) * counts
+            if not (np.abs(left) <= eps + ROUNDING * (abs(M) @ np.abs(x))).all():
+                return None
+        return x

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import scipy.sparse as sp
@@ -115,6 +115,8 @@ class Growth:
         Budget.
     """
 
+    convex_only: ClassVar[bool] = False
+
     mix: float = 0.5
     lam: float | None = None
     psi: float | None = None
@@ -193,7 +195,7 @@ class Growth:
         if start is not None and start.x is not None:
             with np.errstate(divide="ignore", invalid="ignore"):
                 v = np.where(system.radius > 0, (start.x - system.middle) / system.radius, 0.0)
-        v = np.clip(v, -1 + 1e-6, 1 - 1e-6)
+        v = np.clip(v, -INSIDE, INSIDE)
         state = State(
             v=v,
             psi=system.psi.copy(),
@@ -254,8 +256,9 @@ class Growth:
         if not stuck.any():
             point = _point(system, state.mean, state.psi * state.rates)
             r = system.problem.residuals(point.x, point.y, point.z, point.z_box)
-            # What rows are violated by on average is of the size of a step; only smaller ones mend it.
-            if r.primal > r.gap or r.worst > OF_USE * state.worst:
+            # What rows are violated by on average is of the size of a step; only smaller ones mend it, and the share of the gap that it explains.
+            explained = float(violation @ np.abs(state.psi * state.rates))
+            if r.gap < max(r.primal, 2 * explained) or r.worst > OF_USE * state.worst:
                 state.slow *= 2.0
             state.worst = r.worst
             return

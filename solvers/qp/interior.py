@@ -98,6 +98,10 @@ class Interior:
 
     def step(self) -> bool:
         """One predictor and corrector; False where no step could be found."""
+        with np.errstate(all="ignore"):
+            return self._step()
+
+    def _step(self) -> bool:
         f, n, lo, hi = self.form, self.form.n, self.lo, self.hi
         reg = self.regularisation
         activity = np.concatenate([self.x, f.A @ self.x])

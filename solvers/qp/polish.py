@@ -66,6 +66,10 @@ class Polish:
 
         `guess` becomes the next one.
         """
+        with np.errstate(all="ignore"):
+            return self._round(guess, point)
+
+    def _round(self, guess: Guess, point: PrimalDual) -> PrimalDual | None:
         key = guess.key()
         if key in self.tried:
             return None

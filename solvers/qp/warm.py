@@ -7,14 +7,18 @@ from functools import cache
 import numpy as np
 
 from ...problems.quadratic.program import QP
+from .accelerated import Accelerated
 from .form import Form
 from .halpern import Halpern
 from .kkt import KKT
+from .norms import norm_bounds
 
 
 @cache
 def warm_up() -> None:
     """All kernels that a solve can call, with the types that it calls them with."""
     form = Form.of(QP.of(np.array([[2.0, 1.0], [1.0, 2.0]]), np.ones(2), np.ones((1, 2)), np.ones(1)))
-    Halpern(form, check=2).advance()
+    norms = norm_bounds(form)
+    Halpern(form, norms, check=2).advance()
+    Accelerated(form, norms, check=2).advance()
     KKT(form.P, form.A)
