@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from .result import Energy as Energy
     from .result import Result as Result
     from .result import Status as Status
-    from .solvers.qp.solve import QPSolver as QPSolver
     from .solvers.qp.solve import solve_qp as solve_qp
+    from .solvers.qp.solver import QPSolver as QPSolver
     from .solvers.solve import solve as solve
 
 _WHERE = {
@@ -50,7 +50,7 @@ _WHERE = {
     "QP": ".problems.quadratic.program",
     "QPProgress": ".qpresult",
     "QPResult": ".qpresult",
-    "QPSolver": ".solvers.qp.solve",
+    "QPSolver": ".solvers.qp.solver",
     "QPStatus": ".qpresult",
     "QUBO": ".problems.models",
     "Result": ".result",

@@ -248,7 +248,9 @@ class QPResult:
     def verify(self) -> bool:
         """Recompute objective and residuals from the point and its multipliers: True if they agree."""
         p = self.problem
-        return p.objective(self.x) == self.objective and p.residuals(self.x, self.y, self.z, self.z_box) == self.residuals
+        return (
+            p.objective(self.x) == self.objective and p.residuals(self.x, self.y, self.z, self.z_box) == self.residuals
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form that ``fnanneal qp --json`` prints (schema 1); the point goes to a solution file instead."""

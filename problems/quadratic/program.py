@@ -125,7 +125,7 @@ class QP:
             marks = np.asarray(binary)
             if marks.shape != (n,) or marks.dtype != bool:
                 raise InputError(f"binary must be {n} booleans")
-            if marks.any() and not np.isfinite(low[marks] + high[marks]).all():
+            if not (np.isfinite(low[marks]).all() and np.isfinite(high[marks]).all()):
                 raise InputError("a binary variable needs two finite bounds")
             marks = marks if marks.any() else None
         return cls(
@@ -244,7 +244,9 @@ class QP:
         h = hashlib.sha256(f"qp {self.n} {self.sense} {self.constant!r}".encode())
         for M in (self.P, self.G, self.A):
             h.update(f"{M.shape}".encode())
-            h.update(M.indptr.astype("<i8").tobytes() + M.indices.astype("<i8").tobytes() + M.data.astype("<f8").tobytes())
+            h.update(
+                M.indptr.astype("<i8").tobytes() + M.indices.astype("<i8").tobytes() + M.data.astype("<f8").tobytes()
+            )
         for v in (self.q, self.h, self.b, self.lb, self.ub):
             h.update(v.astype("<f8").tobytes())
         if self.binary is not None:

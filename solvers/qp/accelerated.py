@@ -110,7 +110,10 @@ class Accelerated:
             return
         if over and error > SOME * self.last:
             self.length *= 2
-        dx, dy = float(np.linalg.norm(self.x_mean - self.anchor[0])), float(np.linalg.norm(self.y_mean - self.anchor[1]))
+        dx, dy = (
+            float(np.linalg.norm(self.x_mean - self.anchor[0])),
+            float(np.linalg.norm(self.y_mean - self.anchor[1])),
+        )
         if dx > 1e-12 and dy > 1e-12:
             self.weight = math.exp(SMOOTHING * math.log(dy / dx) + (1 - SMOOTHING) * math.log(self.weight))
         self.x, self.y = self.x_mean.copy(), self.y_mean.copy()
@@ -124,8 +127,12 @@ class Accelerated:
         Px = f.P @ point.x
         primal = float(np.linalg.norm(activity - np.clip(activity, f.AL, f.AU)))
         dual = float(np.linalg.norm(Px + f.c - f.At @ point.y - point.z))
-        lower = np.where(np.isfinite(f.AL), f.AL, 0.0) @ np.maximum(point.y, 0) + np.where(np.isfinite(f.l), f.l, 0.0) @ np.maximum(point.z, 0)
-        upper = np.where(np.isfinite(f.AU), f.AU, 0.0) @ np.minimum(point.y, 0) + np.where(np.isfinite(f.u), f.u, 0.0) @ np.minimum(point.z, 0)
+        lower = np.where(np.isfinite(f.AL), f.AL, 0.0) @ np.maximum(point.y, 0) + np.where(
+            np.isfinite(f.l), f.l, 0.0
+        ) @ np.maximum(point.z, 0)
+        upper = np.where(np.isfinite(f.AU), f.AU, 0.0) @ np.minimum(point.y, 0) + np.where(
+            np.isfinite(f.u), f.u, 0.0
+        ) @ np.minimum(point.z, 0)
         gap = abs(float(point.x @ Px + f.c @ point.x) - float(lower + upper))
         found = math.sqrt(self.weight * primal**2 + dual**2 / self.weight + gap**2)
         return found if math.isfinite(found) else math.inf

@@ -138,6 +138,21 @@ class Bank:
         out: Vector = now.mean(axis=0) / self.array.lsb
         return out
 
+    def forgets(self, seconds: float) -> float:
+        """The share of a weight that decays in an update so long after the start, beside what a unit makes by then, both as the nominal device has them.
+
+        -d ln w/dt = (1 + 2 V/k2)/(t + t0), from the cell's law; a unit's step falls as nearly 1/(t + t0) too, and so this changes little.
+        """
+        s, device = self.array, self.array.device
+        assert isinstance(device, Device)
+        nominal = Nodes.of(device)
+        voltage = nominal.voltage(seconds)
+        step = float(nominal.loss(voltage, s.pulse_width / self.most, self.height)) / s.lsb
+        share = (
+            (s.pulse_width + s.sweep_seconds) * (1 + 2 * float(voltage) / device.k2) / (seconds + device.time_constant)
+        )
+        return share / step
+
     def parameters(self, updates: int) -> tuple[Vector, Vector, Vector, Vector, Vector]:
         """k2, k1, what a pulse raises, a unit, and what an update's rest takes, each (2, cells), for so many updates from now."""
         shape, n, s = self.volts.shape, self.nodes, self.array

@@ -10,8 +10,8 @@ what pulses have not yet made up for, so the running means of the readings go wh
 are its bounds, and at an end nothing is fired beyond it: that is the projection. Where there is no bound, a range doubles while its cell is held at the end.
 
 A pulse does what the device makes of it. Cells are charged so that the run lasts a few of their time constants t0: a step falls as t0/(t + t0), and further with the pulses themselves, while the integrator
-takes off what a fresh cell would have done: the learning rate falls as 1/t by itself. A weight decays by keep t0/(t + t0) an update, keep = (1 + 2 V0/k2) dt/t0: step and decay fall together, so that what cancels the decay,
-keep times the level's distance from the middle, stays the same; and uncancelled, it is a ridge term 1/2 (keep/tau_i) (x_i - middle_i)^2 of the objective. (Derived, for matched cells and weights far below V^2/k2.)
+takes off what a fresh cell would have done: the learning rate falls as 1/t by itself. A weight decays by (1 + 2 V/k2) dt/(t + t0) an update: step and decay fall nearly together, so keep, the decay in units of a step, changes little. keep times the level's distance from the
+middle of its range cancels the decay; uncancelled, it is a ridge term 1/2 (keep/tau_i) (x_i - middle_i)^2 of the objective. (Derived, for matched cells and weights far below V^2/k2.)
 
 At the end the cells are programmed to the levels that are nearest to the means, and read. This use of FN-DAM's cells is ours; of the cells, see `fnanneal.fndam`.
 """
@@ -32,6 +32,7 @@ from ...fndam.array import FNDAMArray
 from ...fndam.device import Device
 from ...fndam.timer import BREAKDOWN_FIELD
 from ...problems.quadratic.program import QP, Vector
+from ...qpresult import Residuals
 from ..kernels.cells import cell_updates
 from .bank import Bank
 from .cell_system import System
@@ -44,6 +45,9 @@ WORK = 4000
 WINDOWS, TUNED = (1 / 64, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 3 / 4, 1.0), 0.5
 # Ranges double where cells are held at an end in this share of a block, and halve where a window's mean uses less than this share of them.
 AT_END, LITTLE = 0.8, 0.2
+UNKNOWN = Residuals(
+    primal=math.inf, dual=math.inf, gap=math.inf, sign=math.inf, primal_scale=1.0, dual_scale=1.0, gap_scale=1.0
+)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -222,9 +226,9 @@ class Cells:
         if s.read_noise > 0:
             noise = s.read_noise * bank.rng.standard_normal((updates, cells))
         sums, squares, held = np.zeros(cells), np.zeros(cells), np.zeros((2, cells), np.int64)
-        middle = 0.5 * (s.levels - 1)
+        middle, keep = 0.5 * (s.levels - 1), self._forgets(state) if self.forgetting == "cancelled" else 0.0
         spikes, met = cell_updates(
-            system.P_rows, system.At_rows, system.A_rows, state.resolution, state.rate, self._keep(s), s.levels - 1, bank.most, s.full_scale, s.lsb,
+            system.P_rows, system.At_rows, system.A_rows, state.resolution, state.rate, keep, s.levels - 1, bank.most, s.full_scale, s.lsb,
             *bank.parameters(updates), bank.volts, state.carry, state.index, state.gradient, state.above,
             noise, updates, sums, squares, held, bank.pulses,
         )  # fmt: skip
@@ -235,12 +239,10 @@ class Cells:
         state.squares += centre**2 * updates + state.resolution * (2 * centre * sums + state.resolution * squares)
         return held
 
-    def _keep(self, array: FNDAMArray) -> float:
-        """What cancels the decay of weights, in levels an update and level."""
-        device = array.device
-        assert isinstance(device, Device)
-        share = (array.pulse_width + array.sweep_seconds) / device.time_constant
-        return share * (1 + 2 * device.initial_voltage / device.k2) if self.forgetting == "cancelled" else 0.0
+    def _forgets(self, state: State) -> float:
+        """What cancels the decay of weights, in levels an update and level, now."""
+        s = self.array
+        return state.bank.forgets(s.hold_seconds + state.done * (s.pulse_width + s.sweep_seconds))
 
     def _refresh(self, system: System, state: State) -> None:
         """Rates, and the gradient and rows by fresh products: sums of changes drift."""
@@ -348,8 +350,7 @@ class Cells:
             "chip_seconds": state.done * (s.pulse_width + s.sweep_seconds),
         }
         if self.forgetting == "kept":
-            share = replace(self, forgetting="cancelled")._keep(s)
-            details["ridge"] = (share / system.steps(state.omega)[: p.n]).tolist()
+            details["ridge"] = (self._forgets(state) / system.steps(state.omega)[: p.n]).tolist()
             details["ridge_centre"] = (state.mean_low + 0.5 * (s.levels - 1) * state.mean_resolution)[: p.n].tolist()
         events = Events(
             spikes=state.spikes,
@@ -365,6 +366,8 @@ class Cells:
             phase="pulses",
             finished=state.done >= self.updates,
             details=details,
+            # The start is no answer of the cells, however good it is: at few bits x = 0 may have smaller residuals than all that they can hold.
+            residuals=judged[self.readout] if math.isfinite(state.worst) else UNKNOWN,
         )
 
 

@@ -33,7 +33,9 @@ def primal_certificate(problem: QP, ray: Point, eps: float = EPS) -> Point | Non
         z[z < 1e-14] = 0.0
         left = -(p.A.T @ y + p.G.T @ z)
         # The bounds' multipliers take all that they may.
-        box = np.where(np.isfinite(p.lb), np.minimum(left, 0), 0.0) + np.where(np.isfinite(p.ub), np.maximum(left, 0), 0.0)
+        box = np.where(np.isfinite(p.lb), np.minimum(left, 0), 0.0) + np.where(
+            np.isfinite(p.ub), np.maximum(left, 0), 0.0
+        )
         terms = np.concatenate(
             [
                 p.b * y,

@@ -93,7 +93,9 @@ def drive(
             if best.excess <= 1.0 and (step.finished or not step.searching):
                 status = QPStatus.SOLVED
             else:
-                if (step.primal_ray, step.dual_ray) != (None, None) and (step.primal_ray is not seen[0] or step.dual_ray is not seen[1]):
+                if (step.primal_ray, step.dual_ray) != (None, None) and (
+                    step.primal_ray is not seen[0] or step.dual_ray is not seen[1]
+                ):
                     seen = step.primal_ray, step.dual_ray
                     status, ray = _infeasible(problem, step)
                 if status is None:
@@ -183,4 +185,3 @@ def _infeasible(problem: QP, step: Step) -> tuple[QPStatus | None, Mapping[str, 
         if direction is not None:
             return QPStatus.DUAL_INFEASIBLE, {"x": direction}
     return None, None
-

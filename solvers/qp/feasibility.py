@@ -106,7 +106,11 @@ class Phase:
                 float(np.abs(f.P @ point.x + f.c - f.At @ point.y - point.z).max()),
                 float(np.maximum(np.maximum(f.AL - activity, activity - f.AU), 0).max(initial=0)),
                 float(np.maximum(np.maximum(f.l - point.x, point.x - f.u), 0).max()),
-                float(np.abs(np.where(point.z > 0, point.x - f.l, np.where(point.z < 0, f.u - point.x, 0)) * point.z).max()),
+                float(
+                    np.abs(
+                        np.where(point.z > 0, point.x - f.l, np.where(point.z < 0, f.u - point.x, 0)) * point.z
+                    ).max()
+                ),
             )
         if wrong < self.best:
             self.best, self.at = wrong, point

@@ -106,7 +106,11 @@ class Finish:
         if self.phase == "feasibility" and self.phases and self.phases[-1].done:
             found = self.phases[-1].ray()
             return None if found is None else self.outside(found)
-        return self.outside(self.interior.point()) if self.phase == "interior point" and self.interior is not None else None
+        return (
+            self.outside(self.interior.point())
+            if self.phase == "interior point" and self.interior is not None
+            else None
+        )
 
     def _begin(self, point: PrimalDual) -> None:
         self.rounds = Guess(self.form, point), point, 0
@@ -124,15 +128,23 @@ class Finish:
             guess = Guess(self.form, point)
             self.next_polish = max(POLISH_AGAIN * steps, FIRST_STEPS)
             cost = self.polish.cost(guess)
-            if cost <= max(allowed, 0.1 * seconds_left if np.isfinite(seconds_left) else 0.0):
+            if cost <= 0.5 * seconds_left and cost <= max(
+                allowed, 0.1 * seconds_left if np.isfinite(seconds_left) else 0.0
+            ):
                 self.rounds, self.last = (guess, point, 0), np.inf
                 return self._round
         if not self.over and steps >= FIRST_STEPS:
             if self.cost is None:
                 self.cost = cost_of(self.form.P, self.form.A)
-            if self.cost <= allowed or (np.isfinite(seconds_left) and WHOLE * self.cost <= 0.5 * seconds_left):
+            if (self.cost <= allowed and self.cost <= 0.5 * seconds_left) or (
+                np.isfinite(seconds_left) and WHOLE * self.cost <= 0.5 * seconds_left
+            ):
                 return self._step
-        elif self.looked < 2 and self.cost is not None and (self.cost <= allowed or WHOLE * self.cost <= 0.5 * seconds_left < np.inf):
+        elif (
+            self.looked < 2
+            and self.cost is not None
+            and (self.cost <= allowed or WHOLE * self.cost <= 0.5 * seconds_left < np.inf)
+        ):
             return self._look
         return None
 

@@ -127,7 +127,10 @@ class Halpern:
         f = self.form
         vectors = {ZERO: 18, DIAGONAL: 30, GENERAL: 34}[self.kind] * f.n + 5 * f.m
         stored = f.A.nnz + (f.P.nnz if self.kind == GENERAL else 0)
-        return Events(multiply_adds=2 * self.iterations * (f.A.nnz + f.P.nnz), bytes_moved=self.iterations * (12 * stored + 8 * vectors))
+        return Events(
+            multiply_adds=2 * self.iterations * (f.A.nnz + f.P.nnz),
+            bytes_moved=self.iterations * (12 * stored + 8 * vectors),
+        )
 
     def _restart_due(self) -> bool:
         merit = self.merit
@@ -176,7 +179,11 @@ class Halpern:
         if self.kind == GENERAL:
             cost += float(dA @ (self.form.P @ dA)) * grid**2 / (1 + self.lam_P * grid)
         elif self.kind == DIAGONAL:
-            cost += np.array([self._curved(dA, s) for s in grid]) if dA.size * grid.size < 2e5 else self._curved_on(dA, grid)
+            cost += (
+                np.array([self._curved(dA, s) for s in grid])
+                if dA.size * grid.size < 2e5
+                else self._curved_on(dA, grid)
+            )
         estimate = float(grid[int(np.argmin(cost))]) if np.isfinite(cost).any() else self.sigma
         ratio = self.merit / self.best if self.best > 0 and math.isfinite(self.merit) else 1.0
         share = math.exp(-0.05 * ratio)
@@ -196,4 +203,3 @@ class Halpern:
         total, edges = np.histogram(logs, bins=64, weights=weights)
         centre = np.exp(0.5 * (edges[1:] + edges[:-1]))
         return np.asarray((total * grid[:, None] ** 2 * centre / (1 + grid[:, None] * centre)).sum(axis=1))
-

@@ -17,11 +17,17 @@ from numpy.typing import NDArray
 
 from ..kernels.elimination import elimination_cost
 
+qdldl: Any
+try:
+    import qdldl  # type: ignore[import-not-found,import-untyped,unused-ignore,no-redef]
+except ImportError:
+    qdldl = None
+
 Vector = NDArray[np.float64]
 
 REFINEMENTS = 6
 # Seconds a multiplication and an entry of the factor, beyond what the cache holds and within (measured with benchmarks/qp.py's problems, one core).
-FLOP_S, FAR_FLOP_S, ENTRY_S, NEAR = 0.4e-9, 1e-9, 2e-8, 1e6
+FLOP_S, FAR_FLOP_S, ENTRY_S, NEAR = 0.4e-9, 1.2e-9, 2e-8, 1e6
 MOST_FLOPS, MOST_ENTRIES = 1e12, 2e8
 ENOUGH = 1e-13
 
@@ -85,7 +91,9 @@ class KKT:
         try:
             if qdldl is None:
                 full = self.matrix + sp.triu(self.matrix, 1).T
-                self._factor = spl.splu(full.tocsc(), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
+                self._factor = spl.splu(
+                    full.tocsc(), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}
+                )
             elif self._factor is None:
                 self._factor = qdldl.Solver(self.matrix, upper=True)
             else:
@@ -127,9 +135,3 @@ class KKT:
             self.products += 2 * self.entries
         self.error = least / size
         return best[:n], best[n:]
-
-
-try:
-    import qdldl
-except ImportError:
-    qdldl = None

@@ -16,7 +16,8 @@ from ...qpresult import Residuals
 from .finish import Finish
 from .form import Form, PrimalDual
 from .method import Point, Start, Step, Tolerance
-from .presolve import Presolved, presolve, untouched
+from .postsolve import Presolved, untouched
+from .presolve import presolve
 from .scaling import Scaling
 
 Vector = NDArray[np.float64]
@@ -87,7 +88,9 @@ class Run:
     Time is shared by rule: the splitting runs, and the finish says when it is due (`Finish.due`).
     """
 
-    def __init__(self, system: System, make: Callable[[Form, Any, PrimalDual | None], Splitting], start: Start | None) -> None:
+    def __init__(
+        self, system: System, make: Callable[[Form, Any, PrimalDual | None], Splitting], start: Start | None
+    ) -> None:
         self.system = system
         self.splitting: Splitting | None = None
         self.finish: Finish | None = None
@@ -104,14 +107,25 @@ class Run:
             else:
                 y, z = s.presolved.ray
                 self.primal_ray = s.caller(PrimalDual(np.zeros(p.n), y, z))
-                self.point = Point(x=np.clip(np.zeros(p.n), p.lb, p.ub), y=np.zeros(p.b.size), z=np.zeros(p.h.size), z_box=np.zeros(p.n))
+                self.point = Point(
+                    x=np.clip(np.zeros(p.n), p.lb, p.ub),
+                    y=np.zeros(p.b.size),
+                    z=np.zeros(p.h.size),
+                    z_box=np.zeros(p.n),
+                )
                 self.residuals = self._judge()
             return
         assert s.presolved.form is not None
         first = None if start is None else s.inside(start)
         self.splitting = make(s.scaled, s.norms, None if first is None else s.scaling.scale(first))
         n, m = s.scaled.n, s.scaled.m
-        self._take(PrimalDual(np.clip(np.zeros(n), s.presolved.form.l, s.presolved.form.u), np.zeros(m), np.zeros(n)) if first is None else first, "start", False)
+        self._take(
+            PrimalDual(np.clip(np.zeros(n), s.presolved.form.l, s.presolved.form.u), np.zeros(m), np.zeros(n))
+            if first is None
+            else first,
+            "start",
+            False,
+        )
         if s.tolerance.polish:
             self.finish = Finish(s.presolved.form, warm=first is not None)
             if first is not None:
@@ -131,7 +145,9 @@ class Run:
         """One check's worth of steps of the splitting, or one factorisation's worth of the finish."""
         if self.finished or self.splitting is None:
             return
-        work = None if self.finish is None else self.finish.due(self.splitting.iterations, self.splitting_s, seconds_left)
+        work = (
+            None if self.finish is None else self.finish.due(self.splitting.iterations, self.splitting_s, seconds_left)
+        )
         if work is not None and self.finish is not None:
             began = time.perf_counter()
             found = work()

@@ -18,13 +18,13 @@ Source: Andersen and Andersen, Presolving in linear programming, Math. Program. 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .form import Form, PrimalDual
+from .form import Form
+from .postsolve import Fixed, Forcing, Parallel, Presolved, Singletons, undo
 
 Vector = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -33,116 +33,6 @@ PASSES = 30
 EXACT = 1e-12
 INFEASIBLE = 1e-9
 PARALLEL = 1e-13
-
-
-@dataclass(slots=True, eq=False)
-class _Fixed:
-    columns: Index
-
-
-@dataclass(slots=True, eq=False)
-class _Singletons:
-    """Row rows[k] = coefficients[k] x_columns[k] gave that variable its lower or upper bound."""
-
-    rows: Index
-    columns: Index
-    coefficients: Vector
-    lower: NDArray[np.bool_]
-
-
-@dataclass(slots=True, eq=False)
-class _Forcing:
-    """A row at its upper side if sign is -1, else at its lower one, and its variables."""
-
-    row: int
-    sign: int
-    columns: Index
-    coefficients: Vector
-
-
-@dataclass(slots=True, eq=False)
-class _Parallel:
-    """Row rows[k] = factors[k] times row kept[k], and gave that one its lower or upper side."""
-
-    rows: Index
-    kept: Index
-    factors: Vector
-    lower: NDArray[np.bool_]
-
-
-@dataclass(slots=True, eq=False)
-class Presolved:
-    """What `presolve` found.
-
-    Attributes
-    ----------
-    form
-        The smaller one; None where nothing is left, or it is infeasible.
-    columns, rows
-        Which variables and rows of the original it has.
-    ray
-        (y, z) that claims to prove infeasibility, in the original's terms, or None.
-    """
-
-    original: Form
-    form: Form | None
-    columns: Index
-    rows: Index
-    x: Vector
-    steps: list[Any] = field(default_factory=list)
-    ray: tuple[Vector, Vector] | None = None
-
-    def back(self, point: PrimalDual) -> PrimalDual:
-        """A point of the smaller form, for the original."""
-        f = self.original
-        x, y, z = self.x.copy(), np.zeros(f.m), np.zeros(f.n)
-        x[self.columns], y[self.rows], z[self.columns] = point.x, point.y, point.z
-        gradient = f.P @ x + f.c
-        _undo(f, self.steps, y, z, gradient)
-        return PrimalDual(x, y, z)
-
-    def forth(self, point: PrimalDual) -> PrimalDual:
-        """A point of the original, for the smaller form."""
-        return PrimalDual(point.x[self.columns], point.y[self.rows], point.z[self.columns])
-
-    def ray_back(self, y: Vector, z: Vector) -> tuple[Vector, Vector]:
-        """A certificate of the smaller form's infeasibility, for the original."""
-        f = self.original
-        whole_y, whole_z = np.zeros(f.m), np.zeros(f.n)
-        whole_y[self.rows], whole_z[self.columns] = y, z
-        _undo(f, self.steps, whole_y, whole_z, np.zeros(f.n))
-        return whole_y, whole_z
-
-    def direction_back(self, x: Vector) -> Vector:
-        """A direction of the smaller form, for the original."""
-        whole = np.zeros(self.original.n)
-        whole[self.columns] = x
-        return whole
-
-
-def _undo(f: Form, steps: list[Any], y: Vector, z: Vector, gradient: Vector) -> None:
-    """Put y and z of the rows and variables that went, step by step."""
-    At = f.At
-    for step in reversed(steps):
-        if isinstance(step, _Fixed):
-            j = step.columns
-            z[j] = gradient[j] - At[j] @ y
-        elif isinstance(step, _Singletons):
-            share = z[step.columns]
-            mine = np.where(step.lower, share > 0, share < 0)
-            y[step.rows[mine]] += share[mine] / step.coefficients[mine]
-            z[step.columns[mine]] = 0.0
-        elif isinstance(step, _Parallel):
-            share = y[step.kept]
-            mine = np.where(step.lower, share > 0, share < 0)
-            y[step.rows[mine]] += share[mine] / step.factors[mine]
-            y[step.kept[mine]] = 0.0
-        else:
-            j, a = step.columns, step.coefficients
-            left = gradient[j] - At[j] @ y
-            ratio = left / a
-            y[step.row] = max(0.0, float(ratio.max())) if step.sign > 0 else min(0.0, float(ratio.min()))
-            z[j] = left - a * y[step.row]
 
 
 class _Presolver:
@@ -169,7 +59,12 @@ class _Presolver:
                     work()
                     if self.ray is not None:
                         return self.result(None)
-                if before == (self.column.sum(), self.row.sum(), np.isfinite(self.AL).sum(), np.isfinite(self.AU).sum()):
+                if before == (
+                    self.column.sum(),
+                    self.row.sum(),
+                    np.isfinite(self.AL).sum(),
+                    np.isfinite(self.AU).sum(),
+                ):
                     break
         f, c, r = self.f, np.flatnonzero(self.column), np.flatnonzero(self.row)
         if not c.size:
@@ -192,7 +87,7 @@ class _Presolver:
 
     def infeasible(self, y: Vector, z: Vector) -> None:
         """Ends it: (y, z) is a certificate for what is left."""
-        _undo(self.f, self.steps, y, z, np.zeros(self.f.n))
+        undo(self.f, self.steps, y, z, np.zeros(self.f.n))
         self.ray = y, z
 
     def fix(self, j: Index, value: Vector, record: bool = True) -> None:
@@ -207,7 +102,7 @@ class _Presolver:
             self.AL, self.AU = self.AL - shift, self.AU - shift
             self.gradient = self.gradient + f.P @ moved
         if record:
-            self.steps.append(_Fixed(j))
+            self.steps.append(Fixed(j))
 
     def entries(self) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
         """Which entries of A are left, and how many in each row."""
@@ -217,21 +112,18 @@ class _Presolver:
     def fixed(self) -> None:
         empty = self.l > self.u + INFEASIBLE * (1 + np.abs(self.u))
         if (empty & self.column).any():
-            j = int(np.argmax(empty & self.column))
-            z = np.zeros(self.f.n)
-            # Of the two bounds, one or both come from rows: the multiplier is split between them.
-            self.cross(j, z)
+            self.cross(int(np.argmax(empty & self.column)))
             return
         j = np.flatnonzero(self.column & (self.l >= self.u))
         if j.size:
             self.fix(j, np.where(np.abs(self.l[j]) <= np.abs(self.u[j]), self.l[j], self.u[j]))
 
-    def cross(self, j: int, z: Vector) -> None:
-        """lower > upper for variable j: the row or bound behind each says so."""
-        y = np.zeros(self.f.m)
+    def cross(self, j: int) -> None:
+        """lower > upper for variable j: the row or the bound behind each says so."""
+        y, z = np.zeros(self.f.m), np.zeros(self.f.n)
         behind: dict[bool, tuple[int, float] | None] = {True: None, False: None}
         for step in self.steps:
-            if isinstance(step, _Singletons):
+            if isinstance(step, Singletons):
                 for k in np.flatnonzero(step.columns == j):
                     behind[bool(step.lower[k])] = int(step.rows[k]), float(step.coefficients[k])
         for lower, source in behind.items():
@@ -240,18 +132,16 @@ class _Presolver:
                 y[source[0]] += share / source[1]
                 share = 0.0
             z[j] += share
-        # Rows behind both bounds take their parts here, so that undoing the steps must not move z_j again.
-        earlier = [s for s in self.steps if not isinstance(s, _Singletons)]
-        _undo(self.f, earlier, y, z, np.zeros(self.f.n))
-        self.ray = y, z
+        self.infeasible(y, z)
 
     def small_rows(self) -> None:
         f = self.f
         alive, count = self.entries()
         none = self.row & (count == 0)
         if none.any():
-            size = 1 + np.maximum(np.abs(np.where(np.isfinite(self.AL), self.AL, 0)), np.abs(np.where(np.isfinite(self.AU), self.AU, 0)))
-            over, under = self.AL > INFEASIBLE * size, self.AU < -INFEASIBLE * size
+            low, high = (np.where(np.isfinite(v), np.abs(v), 0.0) for v in (self.AL, self.AU))
+            allowed = INFEASIBLE * (1 + np.maximum(low, high))
+            over, under = self.AL - allowed > 0, self.AU + allowed < 0
             for wrong, sign in ((over, 1.0), (under, -1.0)):
                 if (wrong & none).any():
                     y = np.zeros(f.m)
@@ -272,7 +162,9 @@ class _Presolver:
         for side, lower in ((low, True), (high, False)):
             better = side > self.l[j] if lower else side < self.u[j]
             if better.any():
-                self.steps.append(_Singletons(i[better], j[better].astype(np.intp), a[better], np.full(int(better.sum()), lower)))
+                self.steps.append(
+                    Singletons(i[better], j[better].astype(np.intp), a[better], np.full(int(better.sum()), lower))
+                )
                 (self.l if lower else self.u)[j[better]] = side[better]
         self.row[i] = False
 
@@ -288,7 +180,10 @@ class _Presolver:
         size = 1 + np.bincount(rows, np.where(np.isfinite(low), np.abs(low), 0), f.m)
         size += np.bincount(rows, np.where(np.isfinite(high), np.abs(high), 0), f.m)
         there = self.row & (count > 0)
-        for wrong, sign in ((there & (least > self.AU + INFEASIBLE * size), -1.0), (there & (most < self.AL - INFEASIBLE * size), 1.0)):
+        for wrong, sign in (
+            (there & (least > self.AU + INFEASIBLE * size), -1.0),
+            (there & (most < self.AL - INFEASIBLE * size), 1.0),
+        ):
             if wrong.any():
                 i = int(np.argmax(wrong))
                 y, z = np.zeros(f.m), np.zeros(f.n)
@@ -298,7 +193,10 @@ class _Presolver:
                 self.infeasible(y, z)
                 return
         forced = np.zeros(f.m, bool)
-        for force, sign in ((there & (least >= self.AU - EXACT * size), -1), (there & (most <= self.AL + EXACT * size), 1)):
+        for force, sign in (
+            (there & (least >= self.AU - EXACT * size), -1),
+            (there & (most <= self.AL + EXACT * size), 1),
+        ):
             for i in np.flatnonzero(force & ~forced):
                 mine = np.flatnonzero(rows == i) if rows.size < 10_000 else self.span(rows, int(i))
                 columns = j[mine].astype(np.intp)
@@ -306,7 +204,7 @@ class _Presolver:
                     continue  # Another row of this pass has fixed some: the next pass looks again.
                 at_low = (a[mine] > 0) == (sign < 0)
                 value = np.where(at_low, self.l[columns], self.u[columns])
-                self.steps.append(_Forcing(int(i), sign, columns, a[mine]))
+                self.steps.append(Forcing(int(i), sign, columns, a[mine]))
                 self.fix(columns, value, record=False)
                 self.row[i] = False
                 forced[i] = True
@@ -362,7 +260,9 @@ class _Presolver:
         first[there] = a[start]
         scaled = a / first[rows]
         marks = np.random.default_rng(0).uniform(1, 2, (2, f.n))
-        prints = np.stack([np.bincount(rows, np.abs(scaled) * marks[0][j], f.m), np.bincount(rows, scaled * marks[1][j], f.m)])[:, there]
+        prints = np.stack(
+            [np.bincount(rows, np.abs(scaled) * marks[0][j], f.m), np.bincount(rows, scaled * marks[1][j], f.m)]
+        )[:, there]
         order = np.lexsort((prints[0], count[there], j[start]))
         i = there[order]
         near = np.all(np.abs(np.diff(prints[:, order])) <= PARALLEL * np.abs(prints[:, order[1:]]) * 10, axis=0)
@@ -375,7 +275,10 @@ class _Presolver:
             if not (keeper >= 0 and not self.row[one]):
                 keeper = one
             s, t = self.span(rows, keeper), self.span(rows, other)
-            if not np.array_equal(j[s], j[t]) or np.abs(scaled[s] - scaled[t]).max() > PARALLEL * np.abs(scaled[s]).max() * 10:
+            if (
+                not np.array_equal(j[s], j[t])
+                or np.abs(scaled[s] - scaled[t]).max() > PARALLEL * np.abs(scaled[s]).max() * 10
+            ):
                 continue
             factor = first[other] / first[keeper]
             low, high = (self.AL[other], self.AU[other]) if factor > 0 else (self.AU[other], self.AL[other])
@@ -397,7 +300,7 @@ class _Presolver:
         if dropped:
             kept, lower = (np.array(v) for v in zip(*dropped, strict=True))
             rows_dropped, factors = (np.array(v) for v in zip(*dropped.values(), strict=True))
-            self.steps.append(_Parallel(rows_dropped.astype(np.intp), kept, factors, lower))
+            self.steps.append(Parallel(rows_dropped.astype(np.intp), kept, factors, lower))
 
     def apart(self, keeper: int, dropped: dict[tuple[int, bool], tuple[int, float]]) -> None:
         """Two parallel rows exclude each other."""
@@ -419,10 +322,3 @@ def presolve(form: Form) -> Presolved:
         With ``ray`` set where it is infeasible; with ``form`` None where no variable is left.
     """
     return _Presolver(form).run()
-
-
-def untouched(form: Form) -> Presolved:
-    """The form as it is."""
-    return Presolved(
-        original=form, form=form, columns=np.arange(form.n), rows=np.arange(form.m), x=np.zeros(form.n)
-    )
