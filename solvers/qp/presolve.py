@@ -110,16 +110,18 @@ class _Presolver:
         return alive, np.bincount(self.of[alive], minlength=self.f.m)
 
     def fixed(self) -> None:
-        empty = self.l > self.u + INFEASIBLE * (1 + np.abs(self.u))
-        if (empty & self.column).any():
-            self.cross(int(np.argmax(empty & self.column)))
+        if self.crossed():
             return
         j = np.flatnonzero(self.column & (self.l >= self.u))
         if j.size:
             self.fix(j, np.where(np.abs(self.l[j]) <= np.abs(self.u[j]), self.l[j], self.u[j]))
 
-    def cross(self, j: int) -> None:
-        """lower > upper for variable j: the row or the bound behind each says so."""
+    def crossed(self) -> bool:
+        """Whether some lower bound exceeds the upper one: the row or the bound behind each says so."""
+        empty = self.column & (self.l > self.u + INFEASIBLE * (1 + np.abs(self.u)))
+        if not empty.any():
+            return False
+        j = int(np.argmax(empty))
         y, z = np.zeros(self.f.m), np.zeros(self.f.n)
         behind: dict[bool, tuple[int, float] | None] = {True: None, False: None}
         for step in self.steps:
@@ -133,6 +135,7 @@ class _Presolver:
                 share = 0.0
             z[j] += share
         self.infeasible(y, z)
+        return True
 
     def small_rows(self) -> None:
         f = self.f
@@ -167,6 +170,7 @@ class _Presolver:
                 )
                 (self.l if lower else self.u)[j[better]] = side[better]
         self.row[i] = False
+        self.crossed()
 
     def activities(self) -> None:
         """Redundant sides, and rows that force or cannot be met."""
