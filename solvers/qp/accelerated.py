@@ -80,14 +80,14 @@ class Accelerated:
     def point(self) -> PrimalDual:
         """The means, with the multipliers of the bounds that stationarity asks for and signs allow."""
         f = self.form
-        g = f.P @ self.x_mean + f.c - f.At @ self.y_mean
+        g = f.P @ self.x_mean + f.c - f.A.T @ self.y_mean
         z = np.where(np.isfinite(f.l), np.maximum(g, 0), 0.0) + np.where(np.isfinite(f.u), np.minimum(g, 0), 0.0)
         return PrimalDual(self.x_mean.copy(), self.y_mean.copy(), z)
 
     def difference(self) -> PrimalDual:
         """Means minus their start: where a ray shows in an infeasible problem."""
         dy = self.y_mean - self.anchor[1]
-        return PrimalDual(self.x_mean - self.anchor[0], dy, -(self.form.At @ dy))
+        return PrimalDual(self.x_mean - self.anchor[0], dy, -(self.form.A.T @ dy))
 
     def events(self) -> Events:
         """A step multiplies each entry of A twice and of P once; the bytes are those of the entries, read once, and of some twenty vectors."""
@@ -126,7 +126,7 @@ class Accelerated:
         activity = f.A @ point.x
         Px = f.P @ point.x
         primal = float(np.linalg.norm(activity - np.clip(activity, f.AL, f.AU)))
-        dual = float(np.linalg.norm(Px + f.c - f.At @ point.y - point.z))
+        dual = float(np.linalg.norm(Px + f.c - f.A.T @ point.y - point.z))
         lower = np.where(np.isfinite(f.AL), f.AL, 0.0) @ np.maximum(point.y, 0) + np.where(
             np.isfinite(f.l), f.l, 0.0
         ) @ np.maximum(point.z, 0)

@@ -47,8 +47,8 @@ def primal_certificate(problem: QP, ray: Point, eps: float = EPS) -> Point | Non
         value = float(terms.sum())
         if not (np.isfinite(value) and value < 0 and -value > ROUNDING * float(np.abs(terms).sum())):
             return None
-        sizes = abs(p.A).T @ np.abs(y) + abs(p.G).T @ z
-        if not (np.abs(left - box) <= -value * eps + ROUNDING * sizes).all():
+        wrong = np.abs(left - box) / -value
+        if not wrong.max() <= eps and not _rounding(wrong, (abs(p.A).T @ np.abs(y) + abs(p.G).T @ z) / -value, eps):
             return None
         return Point(x=np.zeros(p.n), y=y / -value, z=z / -value, z_box=box / -value)
 
@@ -69,7 +69,12 @@ def dual_certificate(problem: QP, ray: Vector, eps: float = EPS) -> Vector | Non
             return None
         x = x / -value
         for M, counts in ((p.P, None), (p.A, None), (p.G, np.isfinite(p.h))):
-            left = M @ x if counts is None else np.maximum(M @ x, 0) * counts
-            if not (np.abs(left) <= eps + ROUNDING * (abs(M) @ np.abs(x))).all():
+            wrong = np.abs(M @ x) if counts is None else np.maximum(M @ x, 0) * counts
+            if not wrong.max(initial=0) <= eps and not _rounding(wrong, abs(M) @ np.abs(x), eps):
                 return None
         return x
+
+
+def _rounding(wrong: Vector, sizes: Vector, eps: float) -> bool:
+    """Whether each residual is below eps, or what rounding of its terms explains."""
+    return bool((wrong <= eps + ROUNDING * sizes).all())

@@ -101,9 +101,10 @@ def drive(
                 if status is None:
                     if best.excess < PROGRESS * progress[0]:
                         progress = best.excess, step.iterations
-                    stalled = time_limit is None and max_iter is None and step.iterations > 2 * progress[1] + PATIENCE
-                    if step.finished or stalled:
-                        status = QPStatus.SOLVED_LOWER_ACCURACY if best.excess <= LOWER else QPStatus.FAILED
+                    unlimited = method.open_ended and time_limit is None and max_iter is None
+                    if step.finished or (unlimited and step.iterations > 2 * progress[1] + PATIENCE):
+                        ended = QPStatus.FAILED if method.open_ended else QPStatus.ITERATION_LIMIT
+                        status = QPStatus.SOLVED_LOWER_ACCURACY if best.excess <= LOWER else ended
                     elif time_limit is not None and elapsed >= time_limit:
                         status = QPStatus.TIME_LIMIT
                     elif max_iter is not None and step.iterations >= max_iter:

@@ -52,7 +52,7 @@ def dual_phase(form: Form) -> Form:
     return Form(
         P=canonical(sp.block_diag([empty, one], format="csr")),
         c=np.zeros(3 * f.n + f.m),
-        A=canonical(sp.hstack([f.P, -f.At, -one, -one], format="csr")),
+        A=canonical(sp.hstack([f.P, -f.A.T, -one, -one], format="csr")),
         AL=-f.c,
         AU=-f.c,
         l=np.concatenate([-free, low, -free]),
@@ -103,7 +103,7 @@ class Phase:
         with np.errstate(over="ignore", invalid="ignore"):
             activity = f.A @ point.x
             wrong = max(
-                float(np.abs(f.P @ point.x + f.c - f.At @ point.y - point.z).max()),
+                float(np.abs(f.P @ point.x + f.c - f.A.T @ point.y - point.z).max()),
                 float(np.maximum(np.maximum(f.AL - activity, activity - f.AU), 0).max(initial=0)),
                 float(np.maximum(np.maximum(f.l - point.x, point.x - f.u), 0).max()),
                 float(
@@ -121,7 +121,7 @@ class Phase:
         x, y, z = np.zeros(f.n), np.zeros(f.m), np.zeros(f.n)
         if self.primal:
             y = self.at.x[f.n :]
-            z = -(f.At @ y)
+            z = -(f.A.T @ y)
             size = float(np.abs(y).max(initial=0))
         else:
             x = -self.at.x[2 * f.n + f.m :]

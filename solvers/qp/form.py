@@ -8,19 +8,18 @@ with multipliers of Px + c = A'y + z: y, z > 0 at lower sides, < 0 at upper ones
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from ...problems.quadratic.program import QP, canonical
+from ...problems.quadratic.program import QP
 
 Vector = NDArray[np.float64]
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Form:
     """Rows of the caller's A first, then those of G. `P` and `A` are canonical CSR, P with both triangles."""
 
@@ -44,17 +43,12 @@ class Form:
         return cls(
             P=problem.P,
             c=problem.q,
-            A=canonical(sp.vstack([problem.A, problem.G], format="csr")),
+            A=_stacked(problem.A, problem.G),
             AL=np.concatenate([problem.b, np.full(problem.h.size, -np.inf)]),
             AU=np.concatenate([problem.b, problem.h]) if m else problem.h,
             l=problem.lb,
             u=problem.ub,
         )
-
-    @cached_property
-    def At(self) -> Any:
-        """The transpose of A as CSR."""
-        return self.A.T.tocsr()
 
     @property
     def n(self) -> int:
@@ -72,3 +66,10 @@ class PrimalDual:
     x: Vector
     y: Vector
     z: Vector
+
+
+def _stacked(above: Any, below: Any) -> Any:
+    """One matrix on the other, sharing their memory where one is empty."""
+    if not below.shape[0]:
+        return above
+    return sp.vstack([above, below], format="csr") if above.shape[0] else below

@@ -116,6 +116,7 @@ class Growth:
     """
 
     convex_only: ClassVar[bool] = False
+    open_ended: ClassVar[bool] = False
 
     mix: float = 0.5
     lam: float | None = None

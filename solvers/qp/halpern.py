@@ -59,7 +59,7 @@ class Halpern:
         if start is not None:
             self.x, self.y = np.clip(start.x, f.l, f.u), start.y.copy()
             self.w = self.x.copy()
-        self.Aty = f.At @ self.y
+        self.Aty = f.A.T @ self.y
         self._anchor()
         self.xb, self.wb, self.yb, self.Atyb, self.zr = (np.zeros(k) for k in (n, n, m, n, n))
         self.before = tuple(np.zeros(k) for k in (n, n, m, n))
@@ -189,7 +189,7 @@ class Halpern:
         share = math.exp(-0.05 * ratio)
         self.sigma = math.exp(share * math.log(estimate) + (1 - share) * math.log(self.best_sigma))
         self.x[:], self.w[:], self.y[:] = self.xb, self.wb, self.yb
-        self.Aty[:] = self.form.At @ self.y
+        self.Aty[:] = self.form.A.T @ self.y
         self._anchor()
         self.inner = 0
 

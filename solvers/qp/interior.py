@@ -86,7 +86,7 @@ class Interior:
         if self.kkt.factorise(1e-8 + count[:n], np.where(self.equal, 1e-8, 1.0)):
             self.x, v = self.kkt.solve(count[:n] * middle[:n] - f.c, np.where(self.equal, f.AL, middle[n:]))
             self.y = np.where(self.equal, -v, 0.0)
-            weights = np.concatenate([f.P @ self.x + f.c - f.At @ self.y, -v])
+            weights = np.concatenate([f.P @ self.x + f.c - f.A.T @ self.y, -v])
         else:
             weights = np.concatenate([f.P @ self.x + f.c, self.y])
         s = self.sign * (self._activity(self.x)[self.of] - self.bound)
@@ -117,7 +117,7 @@ class Interior:
     def _step(self) -> bool:
         f, n, s, t = self.form, self.form.n, self.s, self.t
         activity, weights = self._activity(self.x), self._multipliers()
-        dual = f.P @ self.x + f.c - f.At @ weights[n:] - weights[:n]
+        dual = f.P @ self.x + f.c - f.A.T @ weights[n:] - weights[:n]
         equality = np.where(self.equal, activity[n:] - np.where(self.equal, f.AL, 0.0), 0.0)
         slack = self.sign * (activity[self.of] - self.bound) - s
         mu = max(float(s @ t) / max(s.size, 1), 1e-200)
@@ -138,7 +138,7 @@ class Interior:
             dx, v = self.kkt.solve(known[:n] - dual, np.where(self.equal, -equality, known[n:] / rows))
             ds = self.sign * self._activity(dx)[self.of] + slack
             dt = (c - t * ds) / s
-            wanted = np.concatenate([f.P @ dx + rho * dx + dual + f.At @ v, -v])
+            wanted = np.concatenate([f.P @ dx + rho * dx + dual + f.A.T @ v, -v])
             others = self._spread(self.sign * dt)[self.of] - self.sign * dt
             dt = np.where(bearing, self.sign * (wanted[self.of] - others), dt)
             return _Step(dx, -v, np.where(bearing, (c - s * dt) / t, ds), dt)

@@ -75,7 +75,7 @@ class KKT:
         self.matrix = K = _upper(P, A)
         self.diagonal = K.indptr[1:] - 1
         self.P_diagonal = P.diagonal()
-        self.P, self.A, self.At = P, A, A.T.tocsr()
+        self.P, self.A, self.At = P, A, A.T
         self.d, self.e = np.zeros(n), np.zeros(m)
         self.count = 0
         self.products = 0

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,9 +87,14 @@ class Step:
 
 
 class Method(Protocol):
-    """A frozen dataclass of settings. `prepare` is building time; `advance` does some tens of milliseconds of work, or to the next check, and returns."""
+    """A frozen dataclass of settings. `prepare` is building time; `advance` does some tens of milliseconds of work, or to the next check, and returns.
+
+    `convex_only`: whether it refuses an indefinite P. `open_ended`: whether it would go on for ever; a run without limits ends then when nothing is gained any more.
+    """
 
     name: str
+    convex_only: ClassVar[bool]
+    open_ended: ClassVar[bool]
 
     def settings(self) -> dict[str, Any]: ...
     def accepts(self, problem: QP) -> str | None:

@@ -1,4 +1,4 @@
-"""Upper estimates of |AA'| and |P|, by power iterations."""
+"""Upper estimates of |AA'| and |P|: by Lanczos, and by a bound that needs no iteration."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy.linalg as la
 from numpy.typing import NDArray
 
 from ..kernels.hpr import DIAGONAL, GENERAL, ZERO
+from ..kernels.sparse_rows import sums
 from .form import Form
 
 Vector = NDArray[np.float64]
 
 SAFETY = 1.05
-TOLERANCE, MOST, LEAST_STEPS = 1e-3, 300, 10
+TOLERANCE, MOST, BETWEEN = 1e-3, 100, 5
 LEAST = 1e-12
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class Norms:
-    """lam_A >= |AA'| and lam_P >= |P|, with the vectors that showed them."""
+    """lam_A >= |AA'| and lam_P >= |P|."""
 
     lam_A: float
     lam_P: float
-    v_A: Vector
-    v_P: Vector
 
 
 def kind_of(form: Form) -> tuple[int, Vector]:
@@ -36,29 +36,53 @@ def kind_of(form: Form) -> tuple[int, Vector]:
     return (DIAGONAL if form.P.nnz == np.count_nonzero(p) else GENERAL), p
 
 
-def norm_bounds(form: Form, before: Norms | None = None) -> Norms:
-    """The norms of a form; `before`: those of one like it, to start from."""
+def norm_bounds(form: Form, *, quickly: bool = False) -> Norms:
+    """The norms of a form.
+
+    Parameters
+    ----------
+    quickly
+        No iterations: |AA'| <= |A|_1 |A|_inf and |P| <= |P|_inf, which scaling brings near the norms.
+    """
     kind, p = kind_of(form)
-    start = np.random.default_rng(1).standard_normal(form.n)
-    lam_A, v_A = (1.0, start) if form.m == 0 else _power(form.A, start if before is None else before.v_A, form.At)
-    if kind == GENERAL:
-        lam_P, v_P = _power(form.P, start if before is None else before.v_P)
-        lam_P *= SAFETY
-    else:
-        lam_P, v_P = (float(p.max()) if kind == DIAGONAL else 0.0), start
-    return Norms(max(SAFETY * lam_A, LEAST), lam_P, v_A, v_P)
+    row, column = _sums(form.A)
+    lam_A = float(row.max(initial=0) * column.max(initial=0))
+    lam_P = float(p.max()) if kind == DIAGONAL else float(_sums(form.P)[0].max()) if kind == GENERAL else 0.0
+    if not quickly:
+        if form.m:
+            lam_A = min(lam_A, SAFETY * _largest(form.A, form.n, form.A.T))
+        if kind == GENERAL:
+            lam_P = min(lam_P, SAFETY * _largest(form.P, form.n))
+    return Norms(max(lam_A, LEAST), lam_P)
 
 
-def _power(M: Any, v: Vector, Mt: Any = None) -> tuple[float, Vector]:
-    """The largest eigenvalue of M, or of M'M, and its vector."""
+def _sums(M: Any) -> tuple[Vector, Vector]:
+    row, column = np.zeros(M.shape[0]), np.zeros(M.shape[1])
+    sums(M.indptr, M.indices, M.data, np.ones(M.shape[0]), np.ones(M.shape[1]), row, column)
+    return row, column
+
+
+def _largest(M: Any, n: int, Mt: Any = None) -> float:
+    """The largest eigenvalue of M, or of M'M, by Lanczos (without reorthogonalisation, whose lack only repeats values)."""
+    v = np.random.default_rng(1).standard_normal(n)
+    v /= np.linalg.norm(v)
+    before, alphas, betas = np.zeros(n), list[float](), list[float]()
     value = 0.0
-    for k in range(MOST):
-        v = v / max(float(np.linalg.norm(v)), 1e-300)
+    for k in range(1, min(n, MOST) + 1):
         u = M @ v
         if Mt is not None:
             u = Mt @ u
-        before, value = value, float(v @ u)
-        v = u
-        if k > LEAST_STEPS and abs(value - before) <= TOLERANCE * abs(value):
-            break
-    return value, v
+        alphas.append(float(u @ v))
+        u -= alphas[-1] * v
+        if betas:
+            u -= betas[-1] * before
+        beta = float(np.linalg.norm(u))
+        last = k == min(n, MOST) or beta <= 1e-12 * abs(alphas[0])
+        if last or k % BETWEEN == 0:
+            found = float(la.eigvalsh_tridiagonal(np.array(alphas), np.array(betas)).max())
+            if last or found - value <= TOLERANCE * found:
+                return found
+            value = found
+        betas.append(beta)
+        before, v = v, u / beta
+    return value

@@ -22,6 +22,11 @@ from .scaling import Scaling
 
 Vector = NDArray[np.float64]
 
+# Beyond so many entries nothing is factorised: the system alone would take several times the memory of the program.
+MOST_STORED = 4_000_000
+# Rays of the splitting are looked at when it has made this many times more steps.
+RAYS_AGAIN = 1.1
+
 
 class Splitting(Protocol):
     """A first-order method on a scaled form."""
@@ -97,7 +102,7 @@ class Run:
         self.phase, self.polished, self.finished = "presolve", False, False
         self.primal_ray: Point | None = None
         self.dual_ray: Vector | None = None
-        self.splitting_s = 0.0
+        self.splitting_s = self.next_rays = 0.0
         s, p = system, system.problem
         if s.scaled is None or s.scaling is None:
             self.finished = True
@@ -126,7 +131,7 @@ class Run:
             "start",
             False,
         )
-        if s.tolerance.polish:
+        if s.tolerance.polish and s.scaled.P.nnz + s.scaled.A.nnz <= MOST_STORED:
             self.finish = Finish(s.presolved.form, warm=first is not None)
             if first is not None:
                 self.finish.saw(first, relative(self.residuals))
@@ -161,7 +166,9 @@ class Run:
         scaling = self.system.scaling
         assert scaling is not None
         self._take(scaling.unscale(self.splitting.advance()), "splitting", False)
-        self._rays(scaling.unscale(self.splitting.difference()))
+        if self.splitting.iterations >= self.next_rays:
+            self.next_rays = RAYS_AGAIN * self.splitting.iterations
+            self._rays(scaling.unscale(self.splitting.difference()))
         if self.finish is not None:
             self.finish.saw(self.at, relative(self.residuals))
         self.splitting_s += time.perf_counter() - began

@@ -92,7 +92,7 @@ class Polish:
             target = side[n:][rows]
             last = np.inf
             for _ in range(STEPS):
-                rd = (f.P @ x + f.c - f.At @ y)[free]
+                rd = (f.P @ x + f.c - f.A.T @ y)[free]
                 rp = target - (f.A @ x)[rows]
                 size = max(float(np.abs(rd).max(initial=0)), float(np.abs(rp).max(initial=0)))
                 if not size < 0.9 * last:
@@ -105,7 +105,7 @@ class Polish:
             self.products += K.products
             if not (np.isfinite(x).all() and np.isfinite(y).all()):
                 x, y = kept
-        gradient = f.P @ x + f.c - f.At @ y
+        gradient = f.P @ x + f.c - f.A.T @ y
         z = np.where(bearing[:n], gradient, 0.0)
         found = PrimalDual(x, y, z)
         self._next(guess, found)

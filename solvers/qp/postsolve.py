@@ -101,11 +101,10 @@ class Presolved:
 
 def undo(f: Form, steps: list[Any], y: Vector, z: Vector, gradient: Vector) -> None:
     """Put y and z of the rows and variables that went, step by step."""
-    At = f.At
     for step in reversed(steps):
         if isinstance(step, Fixed):
             j = step.columns
-            z[j] = gradient[j] - At[j] @ y
+            z[j] = (gradient - f.A.T @ y)[j]
         elif isinstance(step, Singletons):
             share = z[step.columns]
             mine = np.where(step.lower, share > 0, share < 0)
@@ -118,7 +117,7 @@ def undo(f: Form, steps: list[Any], y: Vector, z: Vector, gradient: Vector) -> N
             y[step.kept[mine]] = 0.0
         else:
             j, a = step.columns, step.coefficients
-            left = gradient[j] - At[j] @ y
+            left = (gradient - f.A.T @ y)[j]
             ratio = left / a
             y[step.row] = max(0.0, float(ratio.max())) if step.sign > 0 else min(0.0, float(ratio.min()))
             z[j] = left - a * y[step.row]

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..kernels.sparse_rows import column_locks, row_activities, row_prints
 from .form import Form
 from .postsolve import Fixed, Forcing, Parallel, Presolved, Singletons, undo
 
@@ -32,7 +33,7 @@ Index = NDArray[np.intp]
 PASSES = 30
 EXACT = 1e-12
 INFEASIBLE = 1e-9
-PARALLEL = 1e-13
+NEAR = 1e-12
 
 
 class _Presolver:
@@ -43,10 +44,7 @@ class _Presolver:
         self.AL, self.AU, self.l, self.u = f.AL.copy(), f.AU.copy(), f.l.copy(), f.u.copy()
         self.x = np.zeros(f.n)
         self.column, self.row = np.ones(f.n, bool), np.ones(f.m, bool)
-        self.of = np.repeat(np.arange(f.m), np.diff(f.A.indptr))
-        self.linear = np.diff(f.P.indptr) == 0
         self.P_diagonal = f.P.diagonal()
-        self.P_rows = np.repeat(np.arange(f.n), np.diff(f.P.indptr))
         self.gradient = f.c.copy()
         self.steps: list[Any] = []
         self.ray: tuple[Vector, Vector] | None = None
@@ -70,7 +68,13 @@ class _Presolver:
         if not c.size:
             return self.result(None)
         small = Form(
-            P=f.P[c][:, c], c=self.gradient[c], A=f.A[r][:, c], AL=self.AL[r], AU=self.AU[r], l=self.l[c], u=self.u[c]
+            P=f.P if c.size == f.n else f.P[c][:, c],
+            c=self.gradient[c],
+            A=f.A if (r.size, c.size) == (f.m, f.n) else f.A[r][:, c],
+            AL=self.AL[r],
+            AU=self.AU[r],
+            l=self.l[c],
+            u=self.u[c],
         )
         return self.result(small)
 
@@ -104,10 +108,23 @@ class _Presolver:
         if record:
             self.steps.append(Fixed(j))
 
-    def entries(self) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-        """Which entries of A are left, and how many in each row."""
-        alive = self.column[self.f.A.indices] & self.row[self.of]
-        return alive, np.bincount(self.of[alive], minlength=self.f.m)
+    def look(self) -> None:
+        """What each row can add up to."""
+        f = self.f
+        self.count, self.place = np.zeros(f.m, np.int64), np.zeros(f.m, np.int64)
+        self.least, self.most, self.size = np.zeros(f.m), np.zeros(f.m), np.zeros(f.m)
+        A = f.A
+        row_activities(
+            A.indptr, A.indices, A.data, self.row, self.column, self.l, self.u,
+            self.count, self.least, self.most, self.size, self.place,
+        )  # fmt: skip
+
+    def entries(self, i: int) -> tuple[Index, Vector]:
+        """Variables and coefficients that are left in a row."""
+        A = self.f.A
+        j, a = (v[A.indptr[i] : A.indptr[i + 1]] for v in (A.indices, A.data))
+        left = self.column[j]
+        return j[left].astype(np.intp), a[left]
 
     def fixed(self) -> None:
         if self.crossed():
@@ -139,8 +156,8 @@ class _Presolver:
 
     def small_rows(self) -> None:
         f = self.f
-        alive, count = self.entries()
-        none = self.row & (count == 0)
+        self.look()
+        none = self.row & (self.count == 0)
         if none.any():
             low, high = (np.where(np.isfinite(v), np.abs(v), 0.0) for v in (self.AL, self.AU))
             allowed = INFEASIBLE * (1 + np.maximum(low, high))
@@ -152,14 +169,13 @@ class _Presolver:
                     self.infeasible(y, np.zeros(f.n))
                     return
             self.row[none] = False
-        single = self.row & (count == 1)
-        if not single.any():
+        rows = np.flatnonzero(self.row & (self.count == 1))
+        if not rows.size:
             return
-        entry = np.flatnonzero(alive & single[self.of])
         # One row a variable and pass: two of them are not independent.
-        j, first = np.unique(f.A.indices[entry], return_index=True)
-        entry = entry[first]
-        i, a = self.of[entry], f.A.data[entry]
+        j, first = np.unique(f.A.indices[self.place[rows]], return_index=True)
+        i = rows[first]
+        a = f.A.data[self.place[i]]
         low = np.where(a > 0, self.AL[i], self.AU[i]) / a
         high = np.where(a > 0, self.AU[i], self.AL[i]) / a
         for side, lower in ((low, True), (high, False)):
@@ -175,15 +191,9 @@ class _Presolver:
     def activities(self) -> None:
         """Redundant sides, and rows that force or cannot be met."""
         f = self.f
-        alive, count = self.entries()
-        rows, a, j = self.of[alive], f.A.data[alive], f.A.indices[alive]
-        low = np.where(a > 0, a * self.l[j], a * self.u[j])
-        high = np.where(a > 0, a * self.u[j], a * self.l[j])
-        least = np.bincount(rows, low, f.m)
-        most = np.bincount(rows, high, f.m)
-        size = 1 + np.bincount(rows, np.where(np.isfinite(low), np.abs(low), 0), f.m)
-        size += np.bincount(rows, np.where(np.isfinite(high), np.abs(high), 0), f.m)
-        there = self.row & (count > 0)
+        self.look()
+        least, most, size = self.least, self.most, self.size
+        there = self.row & (self.count > 0)
         for wrong, sign in (
             (there & (least > self.AU + INFEASIBLE * size), -1.0),
             (there & (most < self.AL - INFEASIBLE * size), 1.0),
@@ -192,8 +202,8 @@ class _Presolver:
                 i = int(np.argmax(wrong))
                 y, z = np.zeros(f.m), np.zeros(f.n)
                 y[i] = sign
-                mine = rows == i
-                z[j[mine]] = -sign * a[mine]
+                j, a = self.entries(i)
+                z[j] = -sign * a
                 self.infeasible(y, z)
                 return
         forced = np.zeros(f.m, bool)
@@ -202,14 +212,11 @@ class _Presolver:
             (there & (most <= self.AL + EXACT * size), 1),
         ):
             for i in np.flatnonzero(force & ~forced):
-                mine = np.flatnonzero(rows == i) if rows.size < 10_000 else self.span(rows, int(i))
-                columns = j[mine].astype(np.intp)
-                if not self.column[columns].all() or not columns.size:
+                j, a = self.entries(int(i))
+                if j.size < self.count[i]:
                     continue  # Another row of this pass has fixed some: the next pass looks again.
-                at_low = (a[mine] > 0) == (sign < 0)
-                value = np.where(at_low, self.l[columns], self.u[columns])
-                self.steps.append(Forcing(int(i), sign, columns, a[mine]))
-                self.fix(columns, value, record=False)
+                self.steps.append(Forcing(int(i), sign, j, a))
+                self.fix(j, np.where((a > 0) == (sign < 0), self.l[j], self.u[j]), record=False)
                 self.row[i] = False
                 forced[i] = True
         if forced.any():
@@ -219,20 +226,15 @@ class _Presolver:
         self.AL[live & (least >= self.AL)] = -np.inf
         self.row[live & np.isinf(self.AL) & np.isinf(self.AU)] = False
 
-    @staticmethod
-    def span(rows: NDArray[np.int64], i: int) -> Index:
-        return np.arange(np.searchsorted(rows, i), np.searchsorted(rows, i, side="right"))
-
     def unopposed(self) -> None:
         """Variables that no row holds back on one side, and those on their own."""
         f = self.f
-        alive, _ = self.entries()
-        rows, a, j = self.of[alive], f.A.data[alive], f.A.indices[alive]
-        touched = np.bincount(j, minlength=f.n)
-        to_up = np.where(a > 0, np.isfinite(self.AU[rows]), np.isfinite(self.AL[rows]))
-        to_down = np.where(a > 0, np.isfinite(self.AL[rows]), np.isfinite(self.AU[rows]))
-        holds_up, holds_down = np.bincount(j, to_up, f.n) > 0, np.bincount(j, to_down, f.n) > 0
-        neighbours = np.bincount(self.P_rows[self.column[f.P.indices]], minlength=f.n) - (self.P_diagonal != 0)
+        touched, holds_up, holds_down = (np.zeros(f.n, np.int64) for _ in range(3))
+        column_locks(f.A.indptr, f.A.indices, f.A.data, self.row, self.AL, self.AU, touched, holds_up, holds_down)
+        neighbours, unused = np.zeros(f.n, np.int64), np.zeros(f.n, np.int64)
+        side = np.zeros(f.n)
+        column_locks(f.P.indptr, f.P.indices, f.P.data, self.column, side, side, neighbours, unused, unused)
+        neighbours -= self.P_diagonal != 0
         g, p = self.gradient, self.P_diagonal
         alone = self.column & (touched == 0) & (neighbours == 0)
         curved = alone & (p > 0)
@@ -240,8 +242,8 @@ class _Presolver:
             k = np.flatnonzero(curved)
             self.fix(k, np.clip(-g[k] / p[k], self.l[k], self.u[k]))
         flat = self.column & (neighbours == 0) & (p == 0)
-        down = flat & ~holds_down & np.isfinite(self.l) & ((g > 0) | ((g == 0) & (touched == 0)))
-        up = flat & ~holds_up & np.isfinite(self.u) & (g < 0)
+        down = flat & (holds_down == 0) & np.isfinite(self.l) & ((g > 0) | ((g == 0) & (touched == 0)))
+        up = flat & (holds_up == 0) & np.isfinite(self.u) & (g < 0)
         for goes, bound in ((down, self.l), (up, self.u)):
             k = np.flatnonzero(goes)
             if k.size:
@@ -254,35 +256,27 @@ class _Presolver:
     def parallel(self) -> None:
         """Rows that are multiples of another one."""
         f = self.f
-        alive, count = self.entries()
-        rows, a, j = self.of[alive], f.A.data[alive], f.A.indices[alive]
-        there = np.flatnonzero(self.row & (count > 1))
+        self.look()
+        there = np.flatnonzero(self.row & (self.count > 1))
         if there.size < 2:
             return
-        start = np.searchsorted(rows, there)
-        first = np.zeros(f.m)
-        first[there] = a[start]
-        scaled = a / first[rows]
-        marks = np.random.default_rng(0).uniform(1, 2, (2, f.n))
-        prints = np.stack(
-            [np.bincount(rows, np.abs(scaled) * marks[0][j], f.m), np.bincount(rows, scaled * marks[1][j], f.m)]
-        )[:, there]
-        order = np.lexsort((prints[0], count[there], j[start]))
-        i = there[order]
-        near = np.all(np.abs(np.diff(prints[:, order])) <= PARALLEL * np.abs(prints[:, order[1:]]) * 10, axis=0)
-        near &= (count[i][1:] == count[i][:-1]) & (j[start][order][1:] == j[start][order][:-1])
+        one, two, first = np.zeros(f.m), np.zeros(f.m), np.zeros(f.m)
+        marks = np.random.default_rng(0).uniform(1, 2, f.n)
+        row_prints(f.A.indptr, f.A.indices, f.A.data, self.row, self.column, marks, one, two, first)
+        start = f.A.indices[self.place]
+        i = there[np.lexsort((two[there], self.count[there], start[there]))]
+        near = (self.count[i][1:] == self.count[i][:-1]) & (start[i][1:] == start[i][:-1])
+        for v in (one, two):
+            near &= np.abs(np.diff(v[i])) <= NEAR * two[i[1:]]
         # Which row gave a kept one its side: the last that did.
         dropped: dict[tuple[int, bool], tuple[int, float]] = {}
         keeper = -1
         for position in np.flatnonzero(near):
-            one, other = int(i[position]), int(i[position + 1])
-            if not (keeper >= 0 and not self.row[one]):
-                keeper = one
-            s, t = self.span(rows, keeper), self.span(rows, other)
-            if (
-                not np.array_equal(j[s], j[t])
-                or np.abs(scaled[s] - scaled[t]).max() > PARALLEL * np.abs(scaled[s]).max() * 10
-            ):
+            before, other = int(i[position]), int(i[position + 1])
+            if keeper < 0 or self.row[before]:
+                keeper = before
+            (j, a), (k, c) = self.entries(keeper), self.entries(other)
+            if not np.array_equal(j, k) or np.abs(a / a[0] - c / c[0]).max() > NEAR * np.abs(a / a[0]).max():
                 continue
             factor = first[other] / first[keeper]
             low, high = (self.AL[other], self.AU[other]) if factor > 0 else (self.AU[other], self.AL[other])

@@ -14,6 +14,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from ..kernels.sparse_rows import maxima, scaled, sums
 from .form import Form, PrimalDual
 
 Vector = NDArray[np.float64]
@@ -29,25 +30,19 @@ class Scaling:
     E: Vector
 
     @classmethod
-    def of(cls, form: Form, passes: int = RUIZ_PASSES, pock_chambolle: bool = True) -> Scaling:
+    def of(cls, form: Form, *, pock_chambolle: bool = True) -> Scaling:
         """Factors for a form."""
         D, E = np.ones(form.n), np.ones(form.m)
-        P, A = abs(form.P), abs(form.A)
-        At = A.T.tocsr()
-        for _ in range(passes):
-            column = np.sqrt(np.maximum(_row_max(At, E) * D, _row_max(P, D) * D))
-            row = np.sqrt(_row_max(A, D) * E)
-            D = D / np.where(column > 0, column, 1.0)
-            E = E / np.where(row > 0, row, 1.0)
+        for _ in range(RUIZ_PASSES):
+            row, column = _measured(maxima, form, D, E)
+            D, E = D / np.sqrt(column), E / np.sqrt(row)
         if pock_chambolle:
-            column = np.sqrt(D * (At @ E) + D * (P @ D))
-            row = np.sqrt(E * (A @ D))
-            D = D / np.where(column > 0, column, 1.0)
-            E = E / np.where(row > 0, row, 1.0)
+            row, column = _measured(sums, form, D, E)
+            D, E = D / np.sqrt(column), E / np.sqrt(row)
         return cls(D, E)
 
     def apply(self, form: Form) -> Form:
-        """The scaled form."""
+        """The scaled form; it shares the places of entries with the other one."""
         D, E = self.D, self.E
         return Form(
             P=_both(form.P, D, D),
@@ -68,15 +63,15 @@ class Scaling:
         return PrimalDual(self.D * point.x, self.E * point.y, point.z / self.D)
 
 
-def _row_max(M: Any, weights: Vector) -> Vector:
-    """max_j M_ij weights_j, for M >= 0."""
-    found = np.zeros(M.shape[0])
-    filled = np.diff(M.indptr) > 0
-    if M.nnz:
-        found[filled] = np.maximum.reduceat(M.data * weights[M.indices], M.indptr[:-1][filled])
-    return found
+def _measured(measure: Any, form: Form, D: Vector, E: Vector) -> tuple[Vector, Vector]:
+    """What a kernel finds of the scaled rows of A, and of the columns of A and P together; 1 for what is empty."""
+    row, column, other = np.zeros(form.m), np.zeros(form.n), np.zeros(form.n)
+    measure(form.A.indptr, form.A.indices, form.A.data, E, D, row, column)
+    measure(form.P.indptr, form.P.indices, form.P.data, D, D, other, column)
+    return np.where(row > 0, row, 1.0), np.where(column > 0, column, 1.0)
 
 
 def _both(M: Any, left: Vector, right: Vector) -> Any:
-    rows = np.repeat(left, np.diff(M.indptr))
-    return sp.csr_array((rows * M.data * right[M.indices], M.indices, M.indptr), shape=M.shape)
+    data = np.empty_like(M.data)
+    scaled(M.indptr, M.indices, M.data, left, right, data)
+    return sp.csr_array((data, M.indices, M.indptr), shape=M.shape)

@@ -259,9 +259,8 @@ def starting_point(problem: QP, x0: ArrayLike | None, y0: ArrayLike | None, z0: 
     left = -(p.P @ x + p.q)
     left -= 0 if y is None else p.A.T @ y
     left -= 0 if z is None else p.G.T @ z
-    at_lower = x <= p.lb + EXACT * (1 + np.abs(p.lb))
-    at_upper = x >= p.ub - EXACT * (1 + np.abs(p.ub))
-    box = np.where(at_lower, np.minimum(left, 0), 0.0) + np.where(at_upper, np.maximum(left, 0), 0.0)
+    room = EXACT * (1 + np.abs(x))
+    box = np.where(x <= p.lb + room, np.minimum(left, 0), 0.0) + np.where(x >= p.ub - room, np.maximum(left, 0), 0.0)
     return Start(x=x, y=y, z=z, z_box=box)
 
 
@@ -293,7 +292,7 @@ def check_accepts(method: Any, problem: QP, curved: bool | None) -> None:
     refusal = method.accepts(problem)
     if refusal is not None:
         raise InputError(refusal)
-    if curved is False and getattr(method, "convex_only", True):
+    if curved is False and method.convex_only:
         where = (
             "solver='boxqp' takes it, since it has only bounds"
             if problem.boxed

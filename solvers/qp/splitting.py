@@ -28,6 +28,8 @@ class SplittingMethod:
     """
 
     name: ClassVar[str]
+    convex_only: ClassVar[bool] = True
+    open_ended: ClassVar[bool] = True
     presolve: bool = True
     check: int = 100
 
@@ -49,10 +51,10 @@ class SplittingMethod:
         return System.build(problem, tolerance, presolving=self.presolve, norms=norm_bounds)
 
     def renew(self, system: System, problem: QP, matrices: bool) -> System:
-        """The system for other numbers in the same places; norms are looked at again, from where they were, if matrices are among them."""
+        """The system for other numbers in the same places; if matrices are among them, their norms are bounded without iterations."""
         new = system.renew(problem)
         if matrices and new.scaled is not None:
-            new.norms = norm_bounds(new.scaled, system.norms)
+            new.norms = norm_bounds(new.scaled, quickly=True)
         return new
 
     def warm_up(self, system: System) -> None:
