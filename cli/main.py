@@ -10,11 +10,11 @@ from typing import Annotated, Any
 
 import typer
 
-from . import cache, device, energy, info, problems, solve, solvers, verify
+from . import cache, device, energy, info, problems, qp, solve, solvers, verify
 
 app = typer.Typer(
     name="fnanneal",
-    help="Solve Ising, QUBO and Max-Cut problems with Fowler-Nordheim annealing.",
+    help="Solve Ising, QUBO, Max-Cut and QP problems by Fowler-Nordheim annealing.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,  # plain help appears in half the time
@@ -23,6 +23,7 @@ app = typer.Typer(
 )
 app.command("solve")(solve.solve)
 app.command("verify")(verify.verify)
+app.command("qp")(qp.qp)
 app.add_typer(problems.app, name="problems")
 app.add_typer(solvers.app, name="solvers")
 app.add_typer(device.app, name="device")

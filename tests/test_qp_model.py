@@ -49,8 +49,14 @@ def test_the_callers_arrays_are_copied():
         ({"P": np.ones(4)}, "P must be a matrix, not of shape (4,)"),
         ({"P": [["a", "b"], ["c", "d"]]}, "P must be a matrix of numbers, dense or SciPy sparse"),
         ({"P": [[1, np.inf], [np.inf, 1]]}, "P[0, 1] is inf: it must be finite"),
-        ({"P": [[1, 2], [3, 4]]}, "P is not symmetric: P[0, 1] = 2, P[1, 0] = 3; give all of it, or its upper triangle alone"),
-        ({"P": [[1, 0], [3, 4]]}, "P is not symmetric: P[0, 1] = 0, P[1, 0] = 3; give all of it, or its upper triangle alone"),
+        (
+            {"P": [[1, 2], [3, 4]]},
+            "P is not symmetric: P[0, 1] = 2, P[1, 0] = 3; give all of it, or its upper triangle alone",
+        ),
+        (
+            {"P": [[1, 0], [3, 4]]},
+            "P is not symmetric: P[0, 1] = 0, P[1, 0] = 3; give all of it, or its upper triangle alone",
+        ),
         ({"G": np.ones((1, 2))}, "G and h belong together: h is missing"),
         ({"b": [1.0]}, "A and b belong together: A is missing"),
         ({"G": np.ones((1, 3)), "h": [1.0]}, "G has shape (1, 3); q has 2 entries, so it must be (any, 2)"),

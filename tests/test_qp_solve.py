@@ -96,7 +96,12 @@ def test_infeasible_programs_are_proved_so(kind, n, spread):
     sizes = abs(p.A).T @ abs(y) + abs(p.G).T @ z
     assert (np.abs(p.A.T @ y + p.G.T @ z + box) <= 1e-8 + 1e-11 * sizes).all()
     lower, upper = np.isfinite(p.lb), np.isfinite(p.ub)
-    value = p.b @ y + p.h[z > 0] @ z[z > 0] + p.lb[lower] @ np.minimum(box, 0)[lower] + p.ub[upper] @ np.maximum(box, 0)[upper]
+    value = (
+        p.b @ y
+        + p.h[z > 0] @ z[z > 0]
+        + p.lb[lower] @ np.minimum(box, 0)[lower]
+        + p.ub[upper] @ np.maximum(box, 0)[upper]
+    )
     assert value == pytest.approx(-1)
     assert np.isfinite(r.x).all()
 
@@ -118,7 +123,13 @@ def test_unbounded_programs_are_proved_so(kind, n, spread):
 def test_certificates_are_not_taken_on_trust():
     p = QP.of(np.eye(2), np.ones(2), A=[[1.0, 1.0]], b=[5.0], lb=0, ub=3)
     nothing = np.zeros(0)
-    for y, box in (([1.0], [-1.0, -1.0]), ([-1.0], [1.0, 1.0]), ([-1.0], [0.0, 0.0]), ([0.0], [0.0, 0.0]), ([np.nan], [1.0, 1.0])):
+    for y, box in (
+        ([1.0], [-1.0, -1.0]),
+        ([-1.0], [1.0, 1.0]),
+        ([-1.0], [0.0, 0.0]),
+        ([0.0], [0.0, 0.0]),
+        ([np.nan], [1.0, 1.0]),
+    ):
         assert primal_certificate(p, Point(x=np.zeros(2), y=np.array(y), z=nothing, z_box=np.array(box))) is None
     wrong = QP.of(np.eye(2), np.ones(2), A=[[1.0, 1.0]], b=[7.0], lb=0, ub=3)
     assert primal_certificate(wrong, Point(x=np.zeros(2), y=np.array([-1.0]), z=nothing, z_box=np.ones(2))) is not None
@@ -176,7 +187,9 @@ def test_all_variables_fixed():
 def test_scale_of_the_objective_does_not_matter(method, scale):
     p = feasible_qp(np.random.default_rng(3), 10, 5, 2)
     r = solve_qp_problem(p, solver=method, time_limit=30)
-    s = solve_qp(p.P * scale, p.q * scale, p.G, p.h, p.A, p.b, p.lb, p.ub, solver=method, eps_abs=0, eps_rel=1e-7, time_limit=30)
+    s = solve_qp(
+        p.P * scale, p.q * scale, p.G, p.h, p.A, p.b, p.lb, p.ub, solver=method, eps_abs=0, eps_rel=1e-7, time_limit=30
+    )
     assert s.status is QPStatus.SOLVED
     assert s.objective / scale == pytest.approx(r.objective, rel=1e-5, abs=1e-5)
 
@@ -233,7 +246,9 @@ def test_a_start_nearby_helps(method):
     p = feasible_qp(np.random.default_rng(1), 20, 10, 4)
     first = solve_qp_problem(p, solver=method, eps_abs=1e-8, time_limit=20)
     cold = solve_qp_problem(p, solver=method, polish=False, eps_abs=1e-5, time_limit=20)
-    warm = solve_qp_problem(p, solver=method, polish=False, eps_abs=1e-5, x0=first.x + 1e-6, y0=first.y, z0=first.z, time_limit=20)
+    warm = solve_qp_problem(
+        p, solver=method, polish=False, eps_abs=1e-5, x0=first.x + 1e-6, y0=first.y, z0=first.z, time_limit=20
+    )
     assert warm.status is QPStatus.SOLVED and warm.iterations < cold.iterations
 
 
@@ -262,7 +277,14 @@ def test_solver_object_follows_its_updates(method):
     first = s.solve(time_limit=20)
     assert first.status is QPStatus.SOLVED
     assert s.solve().iterations == 0
-    for change in ({"q": p.q + 0.1}, {"h": p.h + 0.2}, {"lb": p.lb - 0.1, "ub": p.ub + 0.1}, {"P": p.P * 2.0}, {"A": p.A * 1.5, "b": p.b * 1.5}, {"G": p.G * 0.5}):
+    for change in (
+        {"q": p.q + 0.1},
+        {"h": p.h + 0.2},
+        {"lb": p.lb - 0.1, "ub": p.ub + 0.1},
+        {"P": p.P * 2.0},
+        {"A": p.A * 1.5, "b": p.b * 1.5},
+        {"G": p.G * 0.5},
+    ):
         s.update(**change)
         r = s.solve(time_limit=20)
         fresh = solve_qp_problem(s.problem, eps_abs=1e-8, time_limit=20)

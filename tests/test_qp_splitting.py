@@ -113,11 +113,13 @@ def test_scaling_evens_out_rows_and_columns():
     rng = np.random.default_rng(0)
     p = feasible_qp(rng, 30, 10, 5)
     wild = 10.0 ** rng.integers(-4, 5, 30)
-    f = Form.of(QP.of(p.P * np.outer(wild, wild), p.q * wild, p.G * wild, p.h, p.A * wild, p.b, p.lb / wild, p.ub / wild))
+    f = Form.of(
+        QP.of(p.P * np.outer(wild, wild), p.q * wild, p.G * wild, p.h, p.A * wild, p.b, p.lb / wild, p.ub / wild)
+    )
     s = Scaling.of(f)
     scaled = s.apply(f)
     both = sp.vstack([scaled.P, scaled.A]).toarray()
-    assert 0.05 < np.abs(both).max(axis=0).min() and np.abs(both).max() < 5
+    assert np.abs(both).max(axis=0).min() > 0.05 and np.abs(both).max() < 5
     point = PrimalDual(rng.normal(size=30), rng.normal(size=15), rng.normal(size=30))
     back = s.unscale(s.scale(point))
     for a, b in ((point.x, back.x), (point.y, back.y), (point.z, back.z)):
@@ -171,10 +173,15 @@ def test_elimination_cost_is_near_that_of_the_exact_greedy_order(seed):
 @pytest.mark.nojit
 def test_elimination_cost_of_known_graphs():
     path = sp.diags_array([np.ones(99), np.ones(99)], offsets=[1, -1], format="csr")
-    assert elimination_cost(path.indptr, path.indices, 1e12, 1e6) == (pytest.approx(99, abs=2), pytest.approx(199, abs=2))
+    assert elimination_cost(path.indptr, path.indices, 1e12, 1e6) == (
+        pytest.approx(99, abs=2),
+        pytest.approx(199, abs=2),
+    )
     clique = sp.csr_array(np.ones((30, 30)))
     flops, entries = elimination_cost(clique.indptr, clique.indices, 1e12, 1e6)
-    assert entries == pytest.approx(30 * 31 / 2, rel=0.1) and flops == pytest.approx(sum(k * k for k in range(30)), rel=0.15)
+    assert entries == pytest.approx(30 * 31 / 2, rel=0.1) and flops == pytest.approx(
+        sum(k * k for k in range(30)), rel=0.15
+    )
     assert elimination_cost(clique.indptr, clique.indices, 100, 1e6)[0] == np.inf
     star = sp.lil_array((500, 500))
     star[0, 1:] = star[1:, 0] = 1
@@ -311,7 +318,18 @@ def test_presolve_loses_nothing(seed):
     ("arguments", "columns", "rows"),
     [
         # x1 = 2 is fixed by its bounds, and a singleton row bounds x2.
-        ({"P": np.eye(3), "q": [0, -1.0, -1.0], "G": [[0, 1, 0], [1, 1, 1]], "h": [0.5, 3], "lb": [2, -9, -9], "ub": [2, 9, 9]}, 2, 1),
+        (
+            {
+                "P": np.eye(3),
+                "q": [0, -1.0, -1.0],
+                "G": [[0, 1, 0], [1, 1, 1]],
+                "h": [0.5, 3],
+                "lb": [2, -9, -9],
+                "ub": [2, 9, 9],
+            },
+            2,
+            1,
+        ),
         # x1 + x2 + x3 <= 0 with x >= 0 forces all of them.
         ({"P": np.eye(3), "q": [-1.0, -2.0, 1.0], "G": [[1, 1, 1.0]], "h": [0], "lb": 0}, 0, 0),
         # A row that its bounds make redundant.

@@ -244,11 +244,10 @@ class QP:
         h = hashlib.sha256(f"qp {self.n} {self.sense} {self.constant!r}".encode())
         for M in (self.P, self.G, self.A):
             h.update(f"{M.shape}".encode())
-            h.update(
-                M.indptr.astype("<i8").tobytes() + M.indices.astype("<i8").tobytes() + M.data.astype("<f8").tobytes()
-            )
+            for v, kind in ((M.indptr, "<i8"), (M.indices, "<i8"), (M.data, "<f8")):
+                _feed(h, v, kind)
         for v in (self.q, self.h, self.b, self.lb, self.ub):
-            h.update(v.astype("<f8").tobytes())
+            _feed(h, v, "<f8")
         if self.binary is not None:
             h.update(self.binary.tobytes())
         return h.hexdigest()
@@ -264,6 +263,12 @@ class QP:
             "nnz": {"P": int(self.P.nnz), "G": int(self.G.nnz), "A": int(self.A.nnz)},
             "sha256": self.sha256(),
         }
+
+
+def _feed(digest: Any, values: NDArray[Any], kind: str) -> None:
+    """Piece by piece: a whole copy could be as large as the problem."""
+    for k in range(0, values.size, 1 << 20):
+        digest.update(values[k : k + (1 << 20)].astype(kind).tobytes())
 
 
 def canonical(matrix: Any) -> Any:

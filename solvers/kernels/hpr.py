@@ -112,4 +112,3 @@ def hpr_steps(
                 wb[j] = g
                 w[j] = h2 * (2.0 * g - w[j]) + h1 * w0[j]
                 Aty[j] = h2 * (2.0 * Atyb[j] - Aty[j]) + h1 * Aty0[j]
-

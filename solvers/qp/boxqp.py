@@ -33,7 +33,7 @@ from .box_system import BoxSystem, box_system
 from .convexity import convex
 from .method import Start, Step, Tolerance, method
 
-ROUNDS, REPEATS, MORE_REPEATS = 200, 16, 1024
+ROUNDS, FEW_REPEATS, REPEATS, MORE_REPEATS = 200, 4, 16, 1024
 NO_END = 2**62
 # Sweeps of the first anneal, and of the longest: as many as variables, within limits.
 FIRST, SHORTEST, LONGEST = 20.0, 50.0, 1000.0
@@ -160,15 +160,15 @@ class BoxQP:
     def advance(self, system: Plan, state: State, seconds_left: float) -> None:
         """Some tens of milliseconds of rounds; where they are cut does not matter to what they find."""
         open_ended = math.isfinite(seconds_left)
-        # Where not even Lanczos found a direction of negative curvature, few repeats will do.
-        patient = open_ended and system.convex is False
+        # Where not even Lanczos found a direction of negative curvature, a few repeats will do.
+        repeats = FEW_REPEATS if system.convex is None else MORE_REPEATS if open_ended else REPEATS
         rules = Rules(
             hot=self.hot,
             cold=self.cold,
             kappa=self.kappa,
             longest=self._longest(system.system.n),
             rounds=1 if system.convex else self.num_rounds or (NO_END if open_ended else ROUNDS),
-            hits=self.repeats or (MORE_REPEATS if patient else REPEATS),
+            hits=self.repeats or repeats,
             target=-math.inf,
         )
         seconds = min(max(SECONDS, REPORTS * state.report_s), seconds_left)

@@ -211,11 +211,11 @@ class _Presolver:
             (there & (least >= self.AU - EXACT * size), -1),
             (there & (most <= self.AL + EXACT * size), 1),
         ):
-            for i in np.flatnonzero(force & ~forced):
-                j, a = self.entries(int(i))
+            for i in np.flatnonzero(force & ~forced).tolist():
+                j, a = self.entries(i)
                 if j.size < self.count[i]:
                     continue  # Another row of this pass has fixed some: the next pass looks again.
-                self.steps.append(Forcing(int(i), sign, j, a))
+                self.steps.append(Forcing(i, sign, j, a))
                 self.fix(j, np.where((a > 0) == (sign < 0), self.l[j], self.u[j]), record=False)
                 self.row[i] = False
                 forced[i] = True
