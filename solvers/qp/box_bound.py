@@ -25,10 +25,8 @@ ROUNDING = 1e-14
 
 def interval_bound(system: BoxSystem) -> float:
     """Of base + unit f, from intervals."""
-    box, R = system.box, system.R
-    row = np.repeat(np.arange(system.n), np.diff(R.indptr))
-    below = np.bincount(row, np.minimum(R.data, 0.0), minlength=system.n) - np.minimum(box.diagonal, 0.0)
-    b = box.linear + 0.5 * below
+    box = system.box
+    b = box.linear + 0.5 * system.below
     least = np.minimum(0.0, b + 0.5 * box.diagonal)
     with np.errstate(divide="ignore", invalid="ignore"):
         inner = np.clip(-b / box.bend, 0.0, 1.0)

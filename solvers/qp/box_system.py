@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from ...errors import InputError
 from ...problems.quadratic.program import QP, Vector
 from ..kernels.box_moves import Matrix
+from ..kernels.box_rows import fill_rows, multiples, row_sums, sizes
 from ..kernels.boxqp import Box
 
 # Least share of entries that makes whole rows faster than lists of their entries: bytes, float64 within the caches, float64 beyond (measured: docs/boxqp.md).
@@ -41,6 +42,8 @@ class BoxSystem:
         Objective = base + unit f(u), without the problem's constant.
     R
         (k, k) CSR; the problem's own P where that is the same.
+    below
+        Of each row of R, the sum of the negative entries off the diagonal.
     """
 
     problem: QP
@@ -50,6 +53,7 @@ class BoxSystem:
     unit: float
     base: float
     R: Any
+    below: Vector
     polish: bool
 
     @property
@@ -98,22 +102,22 @@ def box_system(problem: QP, polish: bool) -> BoxSystem:
         unit, bytes_do = _unit(R.data, span)
         even = span.size > 0 and bool((span == span[0]).all())
         if even:
-            data = R.data * (span[0] * span[0] / unit)
+            factor = span[0] * span[0] / unit
+            data = R.data if factor == 1 else R.data * factor
         else:
-            row = np.repeat(span, np.diff(R.indptr))
-            data = R.data * (row / unit) * span[R.indices]
+            data = R.data * (np.repeat(span, np.diff(R.indptr)) / unit) * span[R.indices]
         c = slope * (span / unit)
     if not (np.isfinite(base) and np.isfinite(data).all() and np.isfinite(c).all() and unit > 0):
         raise InputError("the objective is too large for a number somewhere in the box")
-    if bytes_do:
-        data = np.rint(data)
-    if not np.array_equal(data, R.data):
-        R = sp.csr_array((data, R.indices, R.indptr), shape=R.shape)
+    if data is not R.data:
+        R = sp.csr_array((np.rint(data) if bytes_do else data, R.indices, R.indptr), shape=R.shape)
+    box, below = _box(R, c, bytes_do, None if p.binary is None else p.binary[free])
     return BoxSystem(
         problem=p,
         free=free,
         range=span,
-        box=_box(R, c, bytes_do, None if p.binary is None else p.binary[free]),
+        box=box,
+        below=below,
         unit=unit,
         base=base,
         R=R,
@@ -125,38 +129,32 @@ def _unit(data: Vector, span: Vector) -> tuple[float, bool]:
     """The objective's unit, and whether it makes R a matrix of bytes."""
     if not data.size:
         return 1.0, False
-    sizes = np.abs(data)
-    largest = float(sizes.max())
+    least, largest = sizes(data)
     if (span == span[0]).all():
-        for step in (1.0, float(sizes.min())):
-            k = data / step
-            if largest <= 127 * step and (k == np.rint(k)).all() and (np.rint(k) * step == data).all():
+        for step in (1.0, float(least)):
+            if largest <= 127 * step and multiples(data, step):
                 return step * float(span[0]) ** 2, True
-    return largest * float(span.max()) ** 2, False
+    return float(largest) * float(span.max()) ** 2, False
 
 
-def _box(R: Any, c: Vector, bytes_do: bool, binary: NDArray[np.bool_] | None) -> Box:
+def _box(R: Any, c: Vector, bytes_do: bool, binary: NDArray[np.bool_] | None) -> tuple[Box, Vector]:
+    """The kernels' box, and the sums of its rows' negative entries off the diagonal."""
     n = c.size
-    indptr, indices, data = R.indptr, R.indices, R.data
-    row = np.repeat(np.arange(n), np.diff(indptr))
-    diagonal = np.zeros(n)
-    on = row == indices
-    diagonal[row[on]] = data[on]
-    squares = np.bincount(row, data * data, minlength=n) - diagonal * diagonal
-    sums = np.bincount(row, np.abs(data), minlength=n) + np.abs(c)
+    diagonal, squares, sums, below = np.zeros(n), np.empty(n), np.empty(n), np.empty(n)
+    row_sums(R.indptr, R.indices, R.data, diagonal, squares, sums, below)
     bend = np.maximum(diagonal, 0.0)
     if binary is not None:
         bend[binary] = 0.0
-    none = np.zeros((0, 0), np.int8 if bytes_do else np.float64)
-    if _in_rows(n, data.size, bytes_do):
-        rows = np.zeros((n, n), none.dtype)
-        rows[row, indices] = data
+    if _in_rows(n, R.data.size, bytes_do):
+        rows = np.zeros((n, n), np.int8 if bytes_do else np.float64)
+        fill_rows(R.indptr, R.indices, R.data, rows)
         matrix = Matrix(rows, np.zeros(1, np.int64), np.zeros(0, np.int32), np.zeros(0))
     else:
-        matrix = Matrix(np.zeros((0, 0)), indptr.astype(np.int64), indices.astype(np.int32), data)
+        # Byte rows are a kind of kernel of their own; there are none without rows.
+        matrix = Matrix(np.zeros((0, 0)), R.indptr.astype(np.int64), R.indices.astype(np.int32), R.data)
+    sums += np.abs(c)
     size = float(sums.max(initial=0.0)) or 1.0
-    reach = np.where(sums > 0, sums, size)
-    return Box(matrix, c, diagonal, bend, np.sqrt(np.maximum(squares, 0.0)), reach, size)
+    return Box(matrix, c, diagonal, bend, np.sqrt(squares), np.where(sums > 0, sums, size), size), below
 
 
 def _in_rows(n: int, entries: int, bytes_do: bool) -> bool:

@@ -24,7 +24,7 @@ FIRST_STEPS = 200
 POLISH_FROM, POLISH_AGAIN = 1e-2, 1.15
 POLISH_INTERIOR = 1e-5
 SHARE, SLACK_S = 4.0, 0.02
-WHOLE = 25
+WHOLE = 20
 PATIENCE = 25
 MOST = 300
 
@@ -137,13 +137,13 @@ class Finish:
             if self.cost is None:
                 self.cost = cost_of(self.form.P, self.form.A)
             if (self.cost <= allowed and self.cost <= 0.5 * seconds_left) or (
-                np.isfinite(seconds_left) and WHOLE * self.cost <= 0.5 * seconds_left
+                np.isfinite(seconds_left) and WHOLE * self.cost <= 0.9 * seconds_left
             ):
                 return self._step
         elif (
             self.looked < 2
             and self.cost is not None
-            and (self.cost <= allowed or WHOLE * self.cost <= 0.5 * seconds_left < np.inf)
+            and (self.cost <= allowed or WHOLE * self.cost <= 0.9 * seconds_left < np.inf)
         ):
             return self._look
         return None

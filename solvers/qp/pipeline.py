@@ -15,6 +15,7 @@ from ...problems.quadratic.program import QP
 from ...qpresult import Residuals
 from .finish import Finish
 from .form import Form, PrimalDual
+from .gap import close_gap
 from .method import Point, Start, Step, Tolerance
 from .postsolve import Presolved, untouched
 from .presolve import presolve
@@ -143,7 +144,8 @@ class Run:
     def _take(self, point: PrimalDual, phase: str, polished: bool) -> None:
         self.at = point
         self.point = self.system.back(point)
-        self.residuals = self._judge()
+        allowed = self.system.tolerance.eps_abs
+        self.point, self.residuals = close_gap(self.system.problem, self.point, self._judge(), allowed)
         self.phase, self.polished = phase, polished
 
     def advance(self, seconds_left: float) -> None:
