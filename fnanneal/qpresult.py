@@ -76,7 +76,7 @@ class Residuals:
         return max(self.primal, self.dual, self.gap, self.sign)
 
     def excess(self, eps_abs: float, eps_rel: float) -> float:
-        """The largest residual as a multiple of its tolerance; at most 1 where all are within. Signs are never relative."""
+        """The largest residual as a multiple of its tolerance; at most 1 where all are within. Signs are measured beside the dual's terms."""
 
         def over(residual: float, scale: float) -> float:
             allowed = eps_abs + eps_rel * scale
