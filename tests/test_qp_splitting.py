@@ -14,9 +14,11 @@ from fnanneal.solvers.kernels.pdhg import pdhg_steps
 from fnanneal.solvers.qp.accelerated import Accelerated
 from fnanneal.solvers.qp.convexity import convex
 from fnanneal.solvers.qp.form import Form, PrimalDual
+from fnanneal.solvers.qp.gap import close_gap
 from fnanneal.solvers.qp.halpern import Halpern
 from fnanneal.solvers.qp.interior import Interior
 from fnanneal.solvers.qp.kkt import KKT, effort
+from fnanneal.solvers.qp.method import Point
 from fnanneal.solvers.qp.norms import norm_bounds
 from fnanneal.solvers.qp.polish import Guess, Polish
 from fnanneal.solvers.qp.presolve import presolve
@@ -370,3 +372,41 @@ def test_presolve_proves_infeasibility(arguments):
     y, z = reduced.ray
     m = p.b.size
     assert primal_certificate(p, Point(x=np.zeros(2), y=-y[:m], z=-y[m:], z_box=-z)) is not None
+
+
+def test_the_last_digits_of_a_gap_are_closed_by_one_multiplier():
+    # The objective is 3e11: its terms are rounded to 3e-5.
+    n = 50
+    rng = np.random.default_rng(0)
+    w = rng.uniform(0.5, 1.5, n)
+    p = QP.of(np.diag(rng.uniform(1e6, 2e6, n)), np.zeros(n), A=w[None, :], b=[1.5e4], lb=0)
+    r = solve_qp_problem(p, time_limit=20)
+    assert abs(r.objective) > 1e9 and r.status == "solved" and r.residuals.worst <= 1e-6
+    off = Point(x=r.x, y=r.y * (1 + 1e-13), z=r.z, z_box=r.z_box)
+    before = p.residuals(off.x, off.y, off.z, off.z_box)
+    if before.gap > 1e-6 >= before.dual:
+        closed, after = close_gap(p, off, before, 1e-6)
+        assert after.gap < before.gap and after == p.residuals(closed.x, closed.y, closed.z, closed.z_box)
+
+
+def test_a_gap_is_left_alone_where_it_is_not_rounding():
+    p = QP.of(np.eye(2), np.ones(2), A=[[1.0, 1.0]], b=[1.0])
+    point = Point(x=np.array([3.0, 0.0]), y=np.zeros(1), z=np.zeros(0), z_box=np.zeros(2))
+    residuals = p.residuals(point.x, point.y, point.z, point.z_box)
+    assert close_gap(p, point, residuals, 1e-6) == (point, residuals)
+
+
+def test_nothing_is_factorised_beyond_the_memory_that_it_would_take(monkeypatch):
+    monkeypatch.setattr("fnanneal.solvers.qp.pipeline.MOST_STORED", 10)
+    p = feasible_qp(np.random.default_rng(0), 20, 10, 4)
+    r = solve_qp_problem(p, eps_abs=1e-4, time_limit=20)
+    assert r.status == "solved" and r.factorisations == 0
+
+
+def test_a_dear_factorisation_is_not_begun(monkeypatch):
+    monkeypatch.setattr("fnanneal.solvers.qp.finish.cost_of", lambda P, A: 1e6)
+    monkeypatch.setattr("fnanneal.solvers.qp.polish.cost_of", lambda P, A: 1e6)
+    p = feasible_qp(np.random.default_rng(0), 20, 10, 4)
+    for limit in (None, 20):
+        r = solve_qp_problem(p, eps_abs=1e-4, time_limit=limit)
+        assert r.status == "solved" and r.factorisations == 0

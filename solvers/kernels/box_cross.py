@@ -4,8 +4,9 @@ Where u and v differ, the differing coordinates fall into connected components C
 
     t sum_{i in C} g_i d_i + t^2/2 sum_{i, j in C} P_ij d_i d_j,   d = v - u
 
-whatever is done with the other components, which no entry of P connects to it. So each takes its own best t in [0, 1], and the child is at least as good
-as both parents, but for differences that are neglected (for the travelling salesman: Whitley, Hains, Howe, GECCO 2009; on spins: `crossover`).
+whatever is done with the other components, which no entry of P connects to it. So each takes its own best t in [0, 1], or in {0, 1} where a
+coordinate belongs at its ends, and the child is at least as good as u, and as v but for differences that are neglected (for the travelling salesman: Whitley, Hains, Howe, GECCO
+2009; on spins: `crossover`).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ ALIKE = 0.02
 
 
 @helper
-def cross_boxes(P, u, g, v, label, queue, starts, shares):
+def cross_boxes(P, bend, u, g, v, label, queue, starts, shares):
     """Move u, and its gradient g, towards v in every component where that lowers f; nothing is done where all differences are one component.
 
     P: CSR. Scratch: label (n,) int8, queue (n,) int32, starts (n + 1,) int32, shares (n,) float64. Returns (fall of f, components, couplings followed).
@@ -39,9 +40,11 @@ def cross_boxes(P, u, g, v, label, queue, starts, shares):
         queue[tail] = k
         tail += 1
         slope = curvature = 0.0
+        whole = False
         while head < tail:
             i = queue[head]
             head += 1
+            whole = whole or bend[i] == 0.0
             d = v[i] - u[i]
             image = 0.0
             for e in range(P.indptr[i], P.indptr[i + 1]):
@@ -56,7 +59,7 @@ def cross_boxes(P, u, g, v, label, queue, starts, shares):
             slope += g[i] * d
             curvature += image * d
         t = 1.0 if slope + 0.5 * curvature < 0.0 else 0.0
-        if curvature > 0.0:
+        if curvature > 0.0 and not whole:
             t = min(max(-slope / curvature, 0.0), 1.0)
         shares[parts] = t
         fall -= t * (slope + 0.5 * t * curvature)

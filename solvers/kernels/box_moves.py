@@ -172,11 +172,10 @@ def conjugate_start(bend, u, g, direction):
     """Begin conjugate gradients on the coordinates between their ends: direction (n,) is 0 elsewhere. Returns r'r/diag."""
     product = 0.0
     for i in range(u.size):
+        direction[i] = 0.0
         if bend[i] > 0.0 and 0.0 < u[i] < 1.0:
             direction[i] = -g[i] / bend[i]
             product += g[i] * g[i] / bend[i]
-        else:
-            direction[i] = 0.0
     return product
 
 
@@ -184,7 +183,8 @@ def conjugate_start(bend, u, g, direction):
 def conjugate_step(P, bend, reach, u, g, direction, image, product):
     """One step of conjugate gradients with the diagonal as preconditioner, cut short where a coordinate meets its end.
 
-    image (n,): scratch. product: r'r/diag. Returns (the new product, or -1 where an end was met, products added up).
+    Where f is not convex along the direction, it is followed, downhill, to the first end. image (n,): scratch. product: r'r/diag. Returns (the new product, or -1 where an end
+    was met, products added up).
     """
     n = u.size
     products = 0

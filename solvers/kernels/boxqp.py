@@ -37,7 +37,7 @@ from .box_moves import (
 from .jit import helper, kernel
 from .philox import philox_blocks
 
-GROWTH, AGAIN, PARTNERS, NEAR = 1.03, 0.6, 2, 0.01
+GROWTH, AGAIN, PARTNERS, NEAR = 1.03, 4.8, 2, 0.01
 FRESH, RANDOM_ENDS = 1 << 30, 4
 # Coordinate sweeps before conjugate gradients are tried; and sweeps and steps of one descent, where it need not and where it must be accurate.
 PATIENCE, ROUGH, FINE = 8, 3000, 10_000
@@ -117,7 +117,7 @@ def _begin(box, rules, s, key, words, halves):
         parent = np.int64((np.uint64(words[1, 0]) * np.uint64(filled)) >> np.uint64(32))
         _copy(s.pool[parent], s.u)
         share = np.float64(words[2, 0]) / 4294967296.0
-        levels[HOT_NOW] = rules.cold + share * max(AGAIN * rules.hot - rules.cold, 0.0)
+        levels[HOT_NOW] = rules.cold * (1.0 + share * (AGAIN - 1.0))
     elif words[1, 0] % RANDOM_ENDS == 0:
         for i in range(n):
             if i % SPAN == 0:
@@ -207,7 +207,7 @@ def _cross(box, s, key, words):
     for k in range(PARTNERS):
         partner = np.int64((np.uint64(words[k, 0]) * np.uint64(filled)) >> np.uint64(32))
         _, _, followed = cross_boxes(
-            box.P, s.u, s.g, s.pool[partner], s.label, s.queue, s.starts, s.image
+            box.P, box.bend, s.u, s.g, s.pool[partner], s.label, s.queue, s.starts, s.image
         )  # fmt: skip
         s.counts[CROSSING] += s.u.size + followed
     s.numbers[CROSSED] = 1

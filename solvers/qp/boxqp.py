@@ -151,7 +151,9 @@ class BoxQP:
         s = new_search(inner.n, self.population, min(FIRST, self._longest(inner.n)))
         if start is not None and start.x is not None:
             s.start[:] = inner.inwards(start.x)
-        s.best[:] = s.start
+        elif system.system.problem.binary is not None:
+            s.start[system.system.problem.binary[inner.free]] = 0.0
+        s.u[:] = s.start
         return State(search=s, key=np.uint64(seed), lower=system.intervals, done=inner.n == 0)
 
     def _longest(self, n: int) -> float:
@@ -184,14 +186,17 @@ class BoxQP:
         """The best point, polished; its gap to the best lower bound there is."""
         began = perf_counter()
         inner, s = system.system, state.search
+        best = float(s.levels[kernels.BEST])
         found = state.certified
-        if found is None or s.levels[kernels.BEST] < state.of:
-            found = certify(inner, s.best, polish=math.isfinite(s.levels[kernels.BEST]))
-            state.factorisations += found.factorisations
-            state.products += found.products
-            if state.certified is None or found.value <= state.certified.value:
-                state.certified = found
-            found, state.of = state.certified, float(s.levels[kernels.BEST])
+        if best < state.of:
+            new = certify(inner, s.best, polish=True)
+            state.factorisations += new.factorisations
+            state.products += new.products
+            found = new if found is None or new.value <= found.value else found
+            state.certified, state.of = found, best
+        elif found is None:
+            # The first descent is under way.
+            found = certify(inner, s.u, polish=False)
         self._bound(system, state, found)
         gap = max(found.value - state.lower, 0.0)
         t = system.tolerance

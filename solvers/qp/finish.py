@@ -123,30 +123,26 @@ class Finish:
         if steps < self.first_steps:
             return None
         allowed = SHARE * splitting_s + SLACK_S - self.seconds
+
+        def fits(cost: float, times: int) -> bool:
+            """Whether one factorisation is within the share of time, or so many of them within the limit."""
+            return cost <= 0.5 * seconds_left and (cost <= allowed or times * cost <= 0.9 * seconds_left < np.inf)
+
         if (self.accuracy <= POLISH_FROM or steps == 0) and steps >= self.next_polish and self.seen is not None:
+            self.next_polish = max(POLISH_AGAIN * steps, FIRST_STEPS)
             point = self.inside(self.seen)
             guess = Guess(self.form, point)
-            self.next_polish = max(POLISH_AGAIN * steps, FIRST_STEPS)
-            cost = self.polish.cost(guess)
-            if cost <= 0.5 * seconds_left and cost <= max(
-                allowed, 0.1 * seconds_left if np.isfinite(seconds_left) else 0.0
-            ):
+            if fits(self.polish.cost(guess), ROUNDS):
                 self.rounds, self.last = (guess, point, 0), np.inf
                 return self._round
-        if not self.over and steps >= FIRST_STEPS:
-            if self.cost is None:
-                self.cost = cost_of(self.form.P, self.form.A)
-            if (self.cost <= allowed and self.cost <= 0.5 * seconds_left) or (
-                np.isfinite(seconds_left) and WHOLE * self.cost <= 0.9 * seconds_left
-            ):
-                return self._step
-        elif (
-            self.looked < 2
-            and self.cost is not None
-            and (self.cost <= allowed or WHOLE * self.cost <= 0.9 * seconds_left < np.inf)
-        ):
-            return self._look
-        return None
+        if steps < FIRST_STEPS:
+            return None
+        if self.cost is None:
+            self.cost = cost_of(self.form.P, self.form.A)
+        if not self.over:
+            done = 0 if self.interior is None else self.interior.iterations
+            return self._step if fits(self.cost, max(WHOLE - done, 1)) else None
+        return self._look if self.looked < 2 and fits(self.cost, WHOLE) else None
 
     def _round(self) -> PrimalDual | None:
         assert self.rounds is not None

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .form import Form, PrimalDual
-from .kkt import KKT
+from .kkt import ENOUGH, KKT
 
 Vector = NDArray[np.float64]
 
@@ -35,6 +35,8 @@ REGULARISATION, LEAST_REGULARISATION, MOST_REGULARISATION = 1e-6, 1e-10, 1e-3
 # Relative errors of the linear systems: beyond the first the step is not taken, between the others the regularisation stays.
 USELESS, POOR, GOOD = 1e-4, 1e-6, 1e-8
 FLOOR = 1e-12
+# The predictor only shows how far to aim.
+PREDICTED = 1e-8
 
 
 @dataclass(slots=True, eq=False)
@@ -132,10 +134,11 @@ class Interior:
         # A variable or row has at most one side that bears more than the other.
         bearing = (w > 1) & ((2 * w > W[self.of]) | ((2 * w == W[self.of]) & (self.sign > 0)))
 
-        def direction(c: Vector) -> _Step:
+        def direction(c: Vector, enough: float = ENOUGH) -> _Step:
             """For s dt + t ds = c."""
             known = self._spread(self.sign * (c / s - w * slack))
-            dx, v = self.kkt.solve(known[:n] - dual, np.where(self.equal, -equality, known[n:] / rows))
+            right = np.where(self.equal, -equality, known[n:] / rows)
+            dx, v = self.kkt.solve(known[:n] - dual, right, enough=enough)
             ds = self.sign * self._activity(dx)[self.of] + slack
             dt = (c - t * ds) / s
             wanted = np.concatenate([f.P @ dx + rho * dx + dual + f.A.T @ v, -v])
@@ -144,7 +147,7 @@ class Interior:
             return _Step(dx, -v, np.where(bearing, (c - s * dt) / t, ds), dt)
 
         if s.size:
-            found = direction(-s * t)
+            found = direction(-s * t, PREDICTED)
             if self.kkt.error > USELESS and self.regularisation < MOST_REGULARISATION:
                 self.regularisation *= 10
                 return True
