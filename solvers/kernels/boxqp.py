@@ -2,7 +2,7 @@
 
     round 0   the given point, or the centre; no anneal
     fresh     from the centre, or (one in four) from random ends, cooled from the hot temperature
-    again     from a random member of the pool, cooled from a random temperature between the cold one and `AGAIN` of the hot one
+    again     from a random member of the pool, cooled from a random temperature, 1 to `AGAIN` times the cold one
     cooling   T(t) = k2/(k2/hot + ln(1 + (e^kappa - 1) t)), k2 = kappa/(1/cold - 1/hot), t = 0 ... 1: the FN timer `FNTimer.between(hot, cold, kappa)`
     descent   exact coordinate moves; conjugate gradients on the coordinates between their ends where those are slow
     crossing  where P is sparse: with `PARTNERS` random members of the pool, and a descent

@@ -99,7 +99,7 @@ class BoxQP:
     num_rounds: int | None = None
     repeats: int | None = None
     population: int = 16
-    hot: float = 0.2
+    hot: float = 0.5
     cold: float = 0.025
     kappa: float = 0.1
 

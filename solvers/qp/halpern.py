@@ -21,14 +21,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...energy.events import Events
-from ..kernels.hpr import DIAGONAL, GENERAL, ZERO, hpr_steps
+from ..kernels.hpr import hpr_diagonal, hpr_general, hpr_linear
 from .form import Form, PrimalDual
-from .norms import Norms, kind_of, norm_bounds
+from .norms import DIAGONAL, GENERAL, ZERO, Norms, kind_of, norm_bounds
 
 Vector = NDArray[np.float64]
 
 CHECK = 100
 LEAST = 1e-12
+KERNELS = {GENERAL: hpr_general, DIAGONAL: hpr_diagonal, ZERO: hpr_linear}
 
 
 class Halpern:
@@ -63,7 +64,7 @@ class Halpern:
         self._anchor()
         self.xb, self.wb, self.yb, self.Atyb, self.zr = (np.zeros(k) for k in (n, n, m, n, n))
         self.before = tuple(np.zeros(k) for k in (n, n, m, n))
-        self.room = np.zeros(n), np.zeros(n), np.zeros(n)
+        self.room = np.zeros(n), np.zeros(n)
         self.sigma = self._first_sigma(start)
         self.iterations = self.inner = 0
         self.checked = False
@@ -85,8 +86,8 @@ class Halpern:
 
     def _run(self, steps: int) -> None:
         f = self.form
-        hpr_steps(
-            steps, self.inner, self.sigma, self.lam_A, self.lam_P, self.kind,
+        KERNELS[self.kind](
+            steps, self.inner, self.sigma, self.lam_A, self.lam_P,
             f.P.indptr, f.P.indices, f.P.data, self.p, f.A.indptr, f.A.indices, f.A.data, f.c, f.AL, f.AU, f.l, f.u,
             self.x, self.w, self.y, self.Aty, *self.anchors,
             self.xb, self.wb, self.yb, self.Atyb, self.zr, *self.before, *self.room,

@@ -9,7 +9,6 @@ import numpy as np
 import scipy.linalg as la
 from numpy.typing import NDArray
 
-from ..kernels.hpr import DIAGONAL, GENERAL, ZERO
 from ..kernels.sparse_rows import sums
 from .form import Form
 
@@ -18,6 +17,7 @@ Vector = NDArray[np.float64]
 SAFETY = 1.05
 TOLERANCE, MOST, BETWEEN = 1e-3, 100, 5
 LEAST = 1e-12
+GENERAL, DIAGONAL, ZERO = range(3)
 
 
 @dataclass(frozen=True, slots=True)

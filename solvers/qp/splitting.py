@@ -10,7 +10,7 @@ from ...errors import InputError
 from ...problems.quadratic.program import QP
 from .form import Form, PrimalDual
 from .method import Start, Step, Tolerance
-from .norms import Norms, norm_bounds
+from .norms import Norms, kind_of, norm_bounds
 from .pipeline import Run, Splitting, System
 from .warm import warm_up
 
@@ -58,7 +58,8 @@ class SplittingMethod:
         return new
 
     def warm_up(self, system: System) -> None:
-        warm_up()
+        if system.scaled is not None:
+            warm_up(type(self)().splitting, kind_of(system.scaled)[0], system.tolerance.polish)
 
     def splitting(self, form: Form, norms: Norms, start: PrimalDual | None) -> Splitting:
         """The iteration itself."""

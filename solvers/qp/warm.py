@@ -1,28 +1,29 @@
-"""Compiles the kernels of the splitting methods, or loads them from the cache, by running them on programs of two variables."""
+"""Compiles the kernels that a solve will call, or loads them from the cache, by running them on programs of two variables."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import numpy as np
 
 from ...problems.quadratic.program import QP
-from .accelerated import Accelerated
-from .form import Form
-from .halpern import Halpern
+from .form import Form, PrimalDual
 from .kkt import KKT
-from .norms import norm_bounds
+from .norms import DIAGONAL, GENERAL, ZERO, Norms, norm_bounds
 from .presolve import presolve
 from .scaling import Scaling
 
+P_OF = {GENERAL: [[2.0, 1.0], [1.0, 2.0]], DIAGONAL: [[2.0, 0.0], [0.0, 2.0]], ZERO: [[0.0, 0.0], [0.0, 0.0]]}
+
 
 @cache
-def warm_up() -> None:
-    """All kernels that a solve can call, with the types that it calls them with."""
-    form = Form.of(QP.of(np.array([[2.0, 1.0], [1.0, 2.0]]), np.ones(2), np.ones((1, 2)), np.ones(1)))
+def warm_up(make: Callable[[Form, Norms, PrimalDual | None], Any], kind: int, polish: bool) -> None:
+    """All kernels for this splitting and kind of P, with the types that it calls them with."""
+    form = Form.of(QP.of(np.array(P_OF[kind]), np.ones(2), np.ones((1, 2)), np.ones(1)))
     presolve(form)
     form = Scaling.of(form).apply(form)
-    norms = norm_bounds(form)
-    Halpern(form, norms, check=2).advance()
-    Accelerated(form, norms, check=2).advance()
-    KKT(form.P, form.A)
+    make(form, norm_bounds(form), None).advance()
+    if polish:
+        KKT(form.P, form.A)
