@@ -5,6 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+
+from .oracles import philox4x32
 
 Row = Sequence[float]
 Matrix = Sequence[Sequence[float]]
@@ -98,3 +103,86 @@ def cells_update(P: Matrix, q: Row, A: Matrix, b: Row, keep: float, most: int, c
     for r in range(m):
         cell = cells[n + r]
         cell.update(pull(cell) + cell.rate * (2 * after[r] - before[r]), most)
+
+
+def box_value(P: Matrix, c: Row, u: Sequence[float]) -> float:
+    """1/2 u'Pu + c'u, every term by itself."""
+    n = len(u)
+    return sum(c[i] * u[i] + sum(0.5 * P[i][j] * u[i] * u[j] for j in range(n)) for i in range(n))
+
+
+def coordinate_minimum(P: Matrix, c: Row, u: Sequence[float], i: int, ends: bool, noise: float = 0.0) -> float:
+    """Where f + noise u_i is least along coordinate i: among the ends and, unless it must be at one of them, the stationary point inside."""
+
+    def at(v: float) -> float:
+        moved = list(u)
+        moved[i] = v
+        return box_value(P, c, moved) + noise * v
+
+    candidates = [0.0, 1.0]
+    if P[i][i] > 0 and not ends:
+        slope = c[i] + sum(P[i][j] * u[j] for j in range(len(u)) if j != i) + noise
+        candidates.append(min(max(-slope / P[i][i], 0.0), 1.0))
+    return min(candidates, key=at)
+
+
+def box_noise(key: int, step: int, member: int, draw: int) -> float:
+    """The logistic noise of one draw of `boxqp`: 12 of the 16 bits of half `draw % 64` of block `draw // 64`."""
+    mask = 2**32 - 1
+    block, place = divmod(draw, 64)
+    pair, half = divmod(place, 2)
+    word = philox4x32((key & mask, key >> 32), (block, step, member, 16))[pair // 8]
+    x = (word + (pair + 1) * 0x9E3779B9) & mask
+    x = ((x ^ (x >> 16)) * 0x7FEB352D) & mask
+    x = ((x ^ (x >> 15)) * 0x846CA68B) & mask
+    x ^= x >> 16
+    uniform = (((x >> (16 * half)) & 0xFFFF) // 16 + 0.5) / 4096
+    return math.log(uniform / (1 - uniform))
+
+
+def box_child(
+    P: Matrix, c: Row, u: Sequence[float], v: Sequence[float], alike: float, ends: Sequence[bool]
+) -> tuple[list[float], int]:
+    """The best child of u that takes a share of each component of its difference from v, all of whose shares in 0, 1/1000, ..., 1 are tried; and how many components."""
+    n = len(u)
+    left = {i for i in range(n) if abs(u[i] - v[i]) > alike}
+    parts = []
+    while left:
+        part = {left.pop()}
+        while True:
+            more = {j for j in left if any(P[i][j] != 0 for i in part)}
+            if not more:
+                break
+            part |= more
+            left -= more
+        parts.append(part)
+    child = list(u)
+    if len(parts) < 2:
+        return child, len(parts)
+    for part in parts:
+        shares = [0.0, 1.0] if any(ends[i] for i in part) else [k / 1000 for k in range(1001)]
+
+        def moved(t: float, part: set[int] = part) -> list[float]:
+            return [u[i] + t * (v[i] - u[i]) if i in part else u[i] for i in range(n)]
+
+        t = min(shares, key=lambda t: box_value(P, c, moved(t)))
+        child = [moved(t)[i] if i in part else child[i] for i in range(n)]
+    return child, len(parts)
+
+
+def box_minimum(P: Matrix, q: Row, lb: Row, ub: Row, binary: Sequence[bool]) -> float:
+    """The least of 1/2 x'Px + q'x on a box, by a look at every face: each variable at a bound, or between."""
+    n = len(q)
+    A, b = np.asarray(P, float), np.asarray(q, float)
+    best = math.inf
+    for where in product((0, 1, 2), repeat=n):
+        if any(w == 2 and binary[i] for i, w in enumerate(where)):
+            continue
+        x = np.array([(lb[i], ub[i], 0.0)[w] for i, w in enumerate(where)])
+        F = [i for i, w in enumerate(where) if w == 2]
+        if F:
+            x[F] = np.linalg.lstsq(A[np.ix_(F, F)], -(A @ x + b)[F], rcond=None)[0]
+            if any(not lb[i] <= x[i] <= ub[i] for i in F):
+                continue
+        best = min(best, float(0.5 * x @ A @ x + b @ x))
+    return best

@@ -107,7 +107,7 @@ def box_system(problem: QP, polish: bool) -> BoxSystem:
         else:
             data = R.data * (np.repeat(span, np.diff(R.indptr)) / unit) * span[R.indices]
         c = slope * (span / unit)
-    if not (np.isfinite(base) and np.isfinite(data).all() and np.isfinite(c).all() and unit > 0):
+    if not (np.isfinite(base) and np.isfinite(data).all() and np.isfinite(c).all() and 0 < unit < np.inf):
         raise InputError("the objective is too large for a number somewhere in the box")
     if data is not R.data:
         R = sp.csr_array((np.rint(data) if bytes_do else data, R.indices, R.indptr), shape=R.shape)
