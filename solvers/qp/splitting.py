@@ -59,7 +59,7 @@ class SplittingMethod:
 
     def warm_up(self, system: System) -> None:
         if system.scaled is not None:
-            warm_up(type(self), kind_of(system.scaled)[0], system.tolerance.polish)
+            warm_up(self.name, kind_of(system.scaled)[0], system.tolerance.polish)
 
     def splitting(self, form: Form, norms: Norms, start: PrimalDual | None) -> Splitting:
         """The iteration itself."""
