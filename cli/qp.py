@@ -210,7 +210,12 @@ def _show(result: QPResult, output: Path | None) -> None:
         f"{load}compile {seconds(t.compile_s)} · build {seconds(t.build_s)} · solve {seconds(t.solve_s)}",
     )
     if not isinstance(result.weights, str):
-        row("weights", ", ".join(f"{k} {v}" for k, v in result.weights.items() if isinstance(v, str | int | float)))
+        w = result.weights
+        row(
+            "cells",
+            f"{w['cells']} of {w['bits']} bits, {w['effective_bits']:.1f} effective · {w['pulses']} pulses in {seconds(w['chip_seconds'])} on the chip · "
+            f"objective {w['excess']:.3g} above that of the mean readings",
+        )
     a, m = result.energy.account, result.energy.measured
     amount = "no covered event" if a.joules is None else joules(a.joules)
     partial = f", partial: {', '.join(a.not_covered)} not covered" if a.not_covered else ""

@@ -27,6 +27,7 @@ ROUNDS = 30
 # Sweeps and steps after one of Newton's.
 SETTLE = 20
 DENSE, AFFORDABLE_S = 600, 0.3
+# Of the largest entry, on the diagonal: where P_FF is singular, the step then goes far along a direction without curvature.
 REGULAR = 1e-12
 SHRINKS = 0.5
 
@@ -107,24 +108,27 @@ def _slope(system: BoxSystem, where: NDArray[np.int64], g: Vector) -> float:
 
 
 def _step(H: sp.csr_array, right: Vector, found: Certified) -> Vector | None:
-    """H^-1 right where H is positive definite and affordable."""
+    """H^-1 right where H is positive semidefinite and affordable."""
     k = right.size
+    tiny = REGULAR * float(np.abs(H.data).max(initial=0.0))
     if k <= DENSE:
+        full = H.toarray()
+        full[np.diag_indices(k)] += tiny
         try:
-            factor = la.cho_factor(H.toarray(), check_finite=False)
+            factor = la.cho_factor(full, check_finite=False, overwrite_a=True)
         except la.LinAlgError:
             return None
         found.factorisations += 1
         found.products += k**3 // 6 + 2 * k * k
         x: Vector = la.cho_solve(factor, right, check_finite=False)
-        x += la.cho_solve(factor, right - H @ x, check_finite=False)
+        better = x + la.cho_solve(factor, right - H @ x, check_finite=False)
+        x = better if np.abs(right - H @ better).max() < np.abs(right - H @ x).max() else x
         return x if np.isfinite(x).all() else None
     none = sp.csr_array((0, k))
     if cost_of(H, none) > AFFORDABLE_S:
         return None
     system = KKT(H, none)
-    tiny = np.full(k, REGULAR * float(np.abs(H.data).max()))
-    done = system.factorise(tiny, np.zeros(0))
+    done = system.factorise(np.full(k, tiny), np.zeros(0))
     found.factorisations += 1
     if not done or system.negative_pivots():
         found.products += system.products

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,7 +88,7 @@ class State:
 @method("cells")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cells:
-    """Settings.
+    """Variables and multipliers in FN-DAM cells, trained by pulses: finite resolution, steps that fall as 1/t.
 
     Attributes
     ----------
@@ -104,6 +104,9 @@ class Cells:
     readout
         "levels": what the cells can hold, each mean reading rounded to the nearest level. "mean": the means themselves, a digital average.
     """
+
+    convex_only: ClassVar[bool] = True
+    open_ended: ClassVar[bool] = False
 
     weights: FNDAMArray | None = None
     updates: int = 20_000

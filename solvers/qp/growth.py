@@ -98,7 +98,7 @@ class State:
 @method("growth")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Growth:
-    """Settings.
+    """The growth-transform dynamics: neurons whose potentials are the variables and whose spikes are the constraints.
 
     Attributes
     ----------
