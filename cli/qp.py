@@ -211,10 +211,11 @@ def _show(result: QPResult, output: Path | None) -> None:
     )
     if not isinstance(result.weights, str):
         w = result.weights
+        effective = "" if w["effective_bits"] is None else f", {w['effective_bits']:.1f} effective"
+        pulses = f"{w['pulses']} pulses in {seconds(w['chip_seconds'])} on the chip"
         row(
             "cells",
-            f"{w['cells']} of {w['bits']} bits, {w['effective_bits']:.1f} effective · {w['pulses']} pulses in {seconds(w['chip_seconds'])} on the chip · "
-            f"objective {w['excess']:.3g} above that of the mean readings",
+            f"{w['cells']} of {w['bits']} bits{effective} · {pulses} · objective within {w['excess']:.3g} of that of the mean readings",
         )
     a, m = result.energy.account, result.energy.measured
     amount = "no covered event" if a.joules is None else joules(a.joules)

@@ -14,7 +14,7 @@ from ...errors import FormatError, InputError
 from ..models import Problem
 from . import biqmac, bqp, lossless, mtx, qbsolv, rudy
 from .base import Format, Source
-from .files import fetch, store
+from .files import fetch, split, store
 from .table import plain_text
 
 __all__ = ["Format", "formats", "read", "sniff", "write"]
@@ -67,7 +67,7 @@ def read(
         raise InputError(f"index must be an integer from 1, not {index!r}")
     raw, where, file = fetch(source)
     data = plain_text(raw, where)
-    stem, suffix = _split(file)
+    stem, suffix = split(file, _known)
     if chosen is None:
         try:
             chosen = _REGISTRY[sniff(data[:_HEAD], suffix)]
@@ -109,7 +109,7 @@ def write(problem: Problem, target: str | os.PathLike[str] | IO[bytes], *, forma
     if format is not None:
         chosen = _named(format)
     elif isinstance(target, str | os.PathLike):
-        suffix = _split(os.fspath(target))[1]
+        suffix = split(os.fspath(target), _known)[1]
         found = _by_suffix(suffix)
         if found is None:
             raise InputError(f"{os.fspath(target)}: which format? Give a suffix ({_suffixes()}) or format=")
@@ -189,10 +189,5 @@ def _suffixes() -> str:
     return " ".join(s for f in _REGISTRY.values() for s in f.suffixes)
 
 
-def _split(path: str) -> tuple[str, str]:
-    """A file's stem and suffix; only suffixes of formats count, since names like g05_100.0 have dots of their own."""
-    base = os.path.basename(path)
-    if base.lower().endswith(".gz"):
-        base = base[:-3]
-    stem, suffix = os.path.splitext(base)
-    return (stem, suffix) if _by_suffix(suffix) else (base, "")
+def _known(suffix: str) -> bool:
+    return _by_suffix(suffix) is not None

@@ -9,7 +9,7 @@ import secrets
 import shutil
 import stat
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import IO, Any
 
@@ -127,7 +127,7 @@ def store(pieces: Iterable[str], target: str | os.PathLike[str] | IO[bytes]) -> 
         return
     path = os.fspath(target)
     try:
-        with _appearing(os.path.realpath(path)) as f:
+        with appearing(os.path.realpath(path)) as f:
             if path.lower().endswith(".gz"):
                 with gzip.GzipFile(filename="", mode="wb", fileobj=f, mtime=0) as packed:
                     for piece in pieces:
@@ -140,7 +140,7 @@ def store(pieces: Iterable[str], target: str | os.PathLike[str] | IO[bytes]) -> 
 
 
 @contextmanager
-def _appearing(path: str) -> Iterator[IO[bytes]]:
+def appearing(path: str) -> Iterator[IO[bytes]]:
     """A file that takes its name only once it is complete."""
     if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
         # a pipe or a device is written to, never replaced
@@ -161,3 +161,12 @@ def _appearing(path: str) -> Iterator[IO[bytes]]:
         with suppress(OSError):
             os.unlink(new)
         raise
+
+
+def split(path: str, known: Callable[[str], bool]) -> tuple[str, str]:
+    """A file's stem and suffix; only known suffixes count, since names like g05_100.0 have dots of their own."""
+    base = os.path.basename(path)
+    if base.lower().endswith(".gz"):
+        base = base[:-3]
+    stem, suffix = os.path.splitext(base)
+    return (stem, suffix) if known(suffix) else (base, "")

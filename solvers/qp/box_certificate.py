@@ -94,7 +94,7 @@ def _newton(system: BoxSystem, found: Certified) -> None:
         after = R @ new + box.linear
         left = _slope(system, _between(system, new), after)
         lower = float((new - u) @ (g + after)) < 0
-        if not (left < SHRINKS * slope or (share < 1 and lower)):
+        if not (left < SHRINKS * slope or lower):
             return
         found.u = new
 

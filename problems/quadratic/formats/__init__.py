@@ -13,7 +13,7 @@ from typing import IO, Any
 import numpy as np
 
 from ....errors import FormatError, InputError
-from ...formats.files import fetch
+from ...formats.files import fetch, split
 from ...formats.table import plain_text
 from ..program import QP
 from . import boxqp, lp, mat, mps, npz, qplib
@@ -53,7 +53,7 @@ def read(source: str | os.PathLike[str] | bytes | IO[Any], *, format: str | None
     data, where, file = fetch(source)
     if not data or data.isspace():
         raise FormatError(where, None, "the file is empty")
-    stem, suffix = _split(file)
+    stem, suffix = split(file, _known)
     if chosen is None:
         chosen = _by_suffix(suffix)
     if chosen is None:
@@ -131,10 +131,5 @@ def _suffixes() -> str:
     return " ".join(s for f in _REGISTRY.values() for s in f.suffixes)
 
 
-def _split(path: str) -> tuple[str, str]:
-    """A file's stem and suffix; only suffixes of formats count."""
-    base = os.path.basename(path)
-    if base.lower().endswith(".gz"):
-        base = base[:-3]
-    stem, suffix = os.path.splitext(base)
-    return (stem, suffix) if _by_suffix(suffix) else (base, "")
+def _known(suffix: str) -> bool:
+    return _by_suffix(suffix) is not None

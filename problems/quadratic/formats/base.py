@@ -14,7 +14,7 @@ import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 
 from ....errors import FormatError, InputError
-from ...formats.files import _appearing
+from ...formats.files import appearing
 from ...formats.table import show
 from ..program import QP
 
@@ -130,7 +130,7 @@ def store(data: bytes, target: str | os.PathLike[str] | IO[bytes]) -> None:
         return
     path = os.fspath(target)
     try:
-        with _appearing(os.path.realpath(path)) as f:
+        with appearing(os.path.realpath(path)) as f:
             f.write(data)
     except OSError as e:
         raise InputError(f"{path}: cannot be written: {(e.strerror or str(e)).lower()}") from None
