@@ -25,7 +25,7 @@ from fnanneal.solvers.kernels.box_cross import ALIKE, cross_boxes
 from fnanneal.solvers.kernels.box_moves import descend, gradient, noisy_sweep, objective
 from fnanneal.solvers.kernels.boxqp import Rules, Search, new_search, search, settle, temperature
 from fnanneal.solvers.qp import box_bound, box_certificate, boxqp
-from fnanneal.solvers.qp.box_bound import eigenvalue_bound, interval_bound
+from fnanneal.solvers.qp.box_bound import eigenvalue_bound, indefinite, interval_bound
 from fnanneal.solvers.qp.box_certificate import certify
 from fnanneal.solvers.qp.box_system import BoxSystem, box_system
 from fnanneal.solvers.qp.boxqp import BoxQP
@@ -299,6 +299,22 @@ def test_bounds_are_below(seed: int, n: int, some_binary: bool, how: str) -> Non
             assert bound <= least + 1e-12
 
 
+@pytest.mark.parametrize("dense", [300, 5])
+def test_negative_curvature_is_found(dense: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(box_bound, "DENSE", dense)
+    n, rng = 60, np.random.default_rng(1)
+    M = rng.normal(size=(n, n))
+    for P, negative in (
+        (M @ M.T, False),
+        (M[:, :9] @ M[:, :9].T, False),
+        (np.zeros((n, n)), False),
+        (-np.eye(n), True),
+        (M @ M.T - 20 * np.eye(n), dense == 5),
+    ):
+        assert indefinite(box_system(QP.of(P, np.ones(n), lb=-1, ub=1), True)) == negative
+    assert (np.diag(M @ M.T - 20 * np.eye(n)) > 0).all()
+
+
 def test_bounds_are_tight_where_they_should_be() -> None:
     rng = np.random.default_rng(1)
     separable = box_system(QP.of(np.diag(rng.normal(size=30)), rng.normal(size=30), lb=-1, ub=1), True)
@@ -544,17 +560,17 @@ def test_the_gap_of_a_larger_box_is_bounded(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_time_limit_is_kept() -> None:
-    p = box(1500, 0.5, 1)
+    p = box(400, 0.5, 1)
     solve_qp_problem(p, solver="boxqp", seed=1, num_rounds=1)
-    r = solve_qp_problem(p, solver="boxqp", seed=1, time_limit=0.4)
+    r = solve_qp_problem(p, solver="boxqp", seed=1, time_limit=0.3)
     assert r.status is QPStatus.TIME_LIMIT
     assert r.time.build_s + r.time.solve_s < 1.0
     assert r.residuals.worst < 1e-6
     rng = np.random.default_rng(1)
     P = p.P.toarray()
     others = so.minimize(
-        lambda x: (0.5 * x @ P @ x + p.q @ x, P @ x + p.q), rng.random(1500), jac=True, method="L-BFGS-B",
-        bounds=so.Bounds(np.zeros(1500), np.ones(1500)),
+        lambda x: (0.5 * x @ P @ x + p.q @ x, P @ x + p.q), rng.random(400), jac=True, method="L-BFGS-B",
+        bounds=so.Bounds(np.zeros(400), np.ones(400)),
     )  # fmt: skip
     assert r.objective > -others.fun
 

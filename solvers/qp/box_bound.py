@@ -10,6 +10,8 @@ with s_i the norm of row i off the diagonal, and sigma at least minus the least 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import scipy.linalg as la
 from numpy.typing import NDArray
@@ -19,6 +21,8 @@ from ..kernels.box_bound import shifted_bound
 from .box_system import BoxSystem
 
 DENSE, STEPS, MARGIN = 300, 80, 0.04
+# Steps that look for negative curvature, and the share of the largest entry below which it is rounding.
+FEW, FLAT = 40, 1e-8
 SWEEPS = 60
 ROUNDING = 1e-14
 
@@ -66,19 +70,34 @@ def _least_eigenvalue(system: BoxSystem, on: NDArray[np.int64]) -> float:
         scaled = R.toarray() * s[:, None] * s
         values = la.eigvalsh(scaled, check_finite=False, overwrite_a=True)
         return float(values[0] - ROUNDING * n * max(abs(values[0]), abs(values[-1])))
+    ritz = _lanczos(lambda v: s * (R @ (s * v)), n, STEPS)
+    spread = (ritz[-1] - ritz[0]) / (1 - 2 * MARGIN)
+    return float(ritz[0] - MARGIN * spread - ROUNDING * n * np.abs(ritz).max())
+
+
+def indefinite(system: BoxSystem) -> bool:
+    """Whether a direction of negative curvature is easily found: a negative diagonal entry, or some steps of Lanczos' method."""
+    if system.n == 0 or system.R.nnz == 0:
+        return False
+    largest = float(np.abs(system.R.data).max())
+    if (system.box.diagonal < -FLAT * largest).any():
+        return True
+    return system.n > DENSE and float(_lanczos(lambda v: system.R @ v, system.n, FEW)[0]) < -FLAT * largest
+
+
+def _lanczos(times: Callable[[Vector], Vector], n: int, steps: int) -> Vector:
+    """Ritz values, ascending, from a random start; all of them lie between the least and the largest eigenvalue."""
     v = np.random.Generator(np.random.Philox(n)).standard_normal(n)
     v /= np.linalg.norm(v)
     before, beta = np.zeros(n), 0.0
-    diagonal, beside = np.zeros(STEPS), np.zeros(STEPS)
-    for k in range(STEPS):
-        w = s * (R @ (s * v)) - beta * before
+    diagonal, beside = np.zeros(steps), np.zeros(steps)
+    for k in range(steps):
+        w = times(v) - beta * before
         diagonal[k] = v @ w
         w -= diagonal[k] * v
         beside[k] = beta = float(np.linalg.norm(w))
-        if beta <= 1e-12 * abs(diagonal).max():
+        if beta <= 1e-12 * float(np.abs(diagonal).max()):
             diagonal, beside = diagonal[: k + 1], beside[: k + 1]
             break
         before, v = v, w / beta
-    ritz = la.eigvalsh_tridiagonal(diagonal, beside[: diagonal.size - 1])
-    spread = (ritz[-1] - ritz[0]) / (1 - 2 * MARGIN)
-    return float(ritz[0] - MARGIN * spread - ROUNDING * n * np.abs(ritz).max())
+    return np.asarray(la.eigvalsh_tridiagonal(diagonal, beside[: diagonal.size - 1]), np.float64)

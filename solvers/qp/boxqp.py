@@ -27,7 +27,7 @@ from ...energy.events import Events
 from ...problems.quadratic.program import QP
 from ..kernels import boxqp as kernels
 from ..kernels.boxqp import Rules, Search, new_search, search, settle
-from .box_bound import eigenvalue_bound, eigenvalue_cost, interval_bound
+from .box_bound import eigenvalue_bound, eigenvalue_cost, indefinite, interval_bound
 from .box_certificate import Certified, certify
 from .box_system import BoxSystem, box_system
 from .convexity import convex
@@ -133,7 +133,7 @@ class BoxQP:
     def prepare(self, problem: QP, tolerance: Tolerance, threads: int) -> Plan:
         """The unit box, and whether a descent will do."""
         system = box_system(problem, tolerance.polish)
-        curved = False if problem.binary is not None else convex(problem.P)
+        curved = False if problem.binary is not None or indefinite(system) else convex(problem.P)
         return Plan(system=system, tolerance=tolerance, convex=curved, intervals=interval_bound(system))
 
     def warm_up(self, system: Plan) -> None:

@@ -24,8 +24,9 @@ FIRST_STEPS = 200
 POLISH_FROM, POLISH_AGAIN = 1e-2, 1.15
 POLISH_INTERIOR = 1e-5
 SHARE, SLACK_S = 4.0, 0.02
-WHOLE = 20
+WHOLE = 16
 PATIENCE = 25
+AWAY = 10.0
 MOST = 300
 
 
@@ -86,9 +87,9 @@ class Finish:
         """How good the last turn's point was."""
         if self.phase != "interior point":
             # A guess that leads away is given up.
-            if not accuracy < self.last:
+            if not accuracy < AWAY * self.last:
                 self.rounds = None
-            self.last = accuracy
+            self.last = min(accuracy, self.last)
             return
         if accuracy < 0.9 * self.best:
             self.best, self.since = accuracy, 0
@@ -124,9 +125,11 @@ class Finish:
             return None
         allowed = SHARE * splitting_s + SLACK_S - self.seconds
 
+        limited = np.isfinite(seconds_left)
+
         def fits(cost: float, times: int) -> bool:
             """Whether one factorisation is within the share of time, or so many of them within the limit."""
-            return cost <= 0.5 * seconds_left and (cost <= allowed or times * cost <= 0.9 * seconds_left < np.inf)
+            return cost <= 0.5 * seconds_left and (cost <= allowed or (limited and times * cost <= 0.9 * seconds_left))
 
         if (self.accuracy <= POLISH_FROM or steps == 0) and steps >= self.next_polish and self.seen is not None:
             self.next_polish = max(POLISH_AGAIN * steps, FIRST_STEPS)
@@ -141,7 +144,11 @@ class Finish:
             self.cost = cost_of(self.form.P, self.form.A)
         if not self.over:
             done = 0 if self.interior is None else self.interior.iterations
-            return self._step if fits(self.cost, max(WHOLE - done, 1)) else None
+            left = max(WHOLE - done, 1)
+            # One that the limit would cut off is not begun; one that has begun is brought to its end.
+            if limited and 0.5 * left * self.cost > seconds_left:
+                return None
+            return self._step if (limited and done) or fits(self.cost, left) else None
         return self._look if self.looked < 2 and fits(self.cost, WHOLE) else None
 
     def _round(self) -> PrimalDual | None:
@@ -149,7 +156,8 @@ class Finish:
         guess, point, count = self.rounds
         found = self.polish.round(guess, point)
         self.phase = "polish"
-        self.rounds = None if found is None or count + 1 >= ROUNDS else (guess, point, count + 1)
+        centre = self.polish.centre
+        self.rounds = None if found is None or centre is None or count + 1 >= ROUNDS else (guess, centre, count + 1)
         return None if found is None else self.outside(found)
 
     def _look(self) -> PrimalDual | None:

@@ -26,8 +26,9 @@ except ImportError:
 Vector = NDArray[np.float64]
 
 REFINEMENTS = 6
-# Seconds a multiplication and an entry of the factor, where columns are short and where they are so long that the cache is of no use; measured on the CONT and CVXQP problems.
-FLOP_S, FAR_FLOP_S, ENTRY_S, LONG = 0.4e-9, 1.2e-9, 2e-8, 500
+# Seconds a multiplication and an entry of the factor, by qdldl and, where columns are long (multiplications an entry) and many, by SuperLU; measured on the CONT and CVXQP problems.
+FLOP_S, LONG_FLOP_S, ENTRY_S = 0.4e-9, 0.3e-9, 2e-8
+LONG, MANY = 500, 2e5
 MOST_FLOPS, MOST_ENTRIES = 1e12, 2e8
 ENOUGH = 1e-13
 
@@ -35,7 +36,12 @@ ENOUGH = 1e-13
 def cost_of(P: Any, A: Any) -> float:
     """Seconds that a factorisation of such a system takes, roughly; infinite where it would not fit the memory or a day."""
     flops, entries = effort(P, A)
-    return float((FAR_FLOP_S if flops > LONG * entries else FLOP_S) * flops + ENTRY_S * entries)
+    return float((LONG_FLOP_S if _long(flops, entries) else FLOP_S) * flops + ENTRY_S * entries)
+
+
+def _long(flops: float, entries: float) -> bool:
+    """Whether SuperLU, which works on blocks of columns, is the faster one: four times on the CVXQP problems. Where columns are short it is five times slower."""
+    return np.isfinite(flops) and flops > LONG * entries and entries > MANY
 
 
 def effort(P: Any, A: Any) -> tuple[float, float]:
@@ -68,6 +74,7 @@ class KKT:
 
     def __init__(self, P: Any, A: Any) -> None:
         flops, entries = effort(P, A)
+        self.long = _long(flops, entries)
         self.flops, self.entries = (int(v) if np.isfinite(v) else 0 for v in (0.5 * flops, entries))
         n, m = P.shape[0], A.shape[0]
         self.n, self.m = n, m
@@ -89,7 +96,7 @@ class KKT:
         self.count += 1
         self.products += self.flops
         try:
-            if qdldl is None:
+            if qdldl is None or self.long:
                 full = self.matrix + sp.triu(self.matrix, 1).T
                 self._factor = spl.splu(
                     full.tocsc(), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}
@@ -105,7 +112,7 @@ class KKT:
 
     def negative_pivots(self) -> int | None:
         """How many of the factor's pivots are negative; None where the library does not say."""
-        if qdldl is None or self._factor is None:
+        if qdldl is None or self.long or self._factor is None:
             return None
         return int((self._factor.factors()[1] < 0).sum())
 

@@ -53,6 +53,7 @@ class Polish:
         self.low, self.high = np.concatenate([form.l, form.AL]), np.concatenate([form.u, form.AU])
         self.factorisations = self.products = 0
         self.tried: set[bytes] = set()
+        self.centre: PrimalDual | None = None
 
     def cost(self, guess: Guess) -> float:
         """Seconds that one round will take, roughly."""
@@ -88,10 +89,10 @@ class Polish:
                     break
             else:
                 return None
-            zero, none = np.zeros(free.size), np.zeros(rows.size)
             target = side[n:][rows]
+            zero, none = np.zeros(free.size), np.zeros(rows.size)
             last = np.inf
-            for _ in range(STEPS):
+            for k in range(STEPS):
                 rd = (f.P @ x + f.c - f.A.T @ y)[free]
                 rp = target - (f.A @ x)[rows]
                 size = max(float(np.abs(rd).max(initial=0)), float(np.abs(rp).max(initial=0)))
@@ -99,20 +100,26 @@ class Polish:
                     break
                 kept = x.copy(), y.copy()
                 last = size
-                dx, dv = K.solve(-rd, rp, zero, none)
+                dx, dv = K.solve(-rd, rp) if k == 0 else K.solve(-rd, rp, zero, none)
                 x[free] += dx
                 y[rows] -= dv
+                if k == 0:
+                    self._next(guess, self._whole(bearing, x.copy(), y.copy()))
             self.products += K.products
             if not (np.isfinite(x).all() and np.isfinite(y).all()):
                 x, y = kept
-        gradient = f.P @ x + f.c - f.A.T @ y
-        z = np.where(bearing[:n], gradient, 0.0)
-        found = PrimalDual(x, y, z)
-        self._next(guess, found)
-        return found
+        else:
+            self._next(guess, self._whole(bearing, x, y))
+        return self._whole(bearing, x, y)
+
+    def _whole(self, bearing: NDArray[np.bool_], x: Vector, y: Vector) -> PrimalDual:
+        """With the multipliers of the bounds that bear."""
+        f = self.form
+        return PrimalDual(x, y, np.where(bearing[: f.n], f.P @ x + f.c - f.A.T @ y, 0.0))
 
     def _next(self, guess: Guess, point: PrimalDual) -> None:
-        f = self.form
+        """The sides that bear next; and where the next round starts."""
+        f, self.centre = self.form, point
         values = np.concatenate([point.x, f.A @ point.x])
         weights = np.concatenate([point.z, point.y])
         tiny = 1e-12 * (1 + np.abs(weights).max(initial=0))
