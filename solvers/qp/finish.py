@@ -22,7 +22,7 @@ from .scaling import Scaling
 
 FIRST_STEPS = 200
 POLISH_FROM, POLISH_AGAIN = 1e-2, 1.15
-POLISH_INTERIOR = 1e-5
+POLISH_INTERIOR, POLISH_STALLED = 1e-7, 6
 SHARE, SLACK_S = 4.0, 0.02
 WHOLE = 16
 PATIENCE = 25
@@ -95,11 +95,11 @@ class Finish:
             self.best, self.since = accuracy, 0
         else:
             self.since += 1
-        if accuracy <= self.next_accuracy:
-            assert self.interior is not None
-            self.next_accuracy = 0.1 * accuracy
+        assert self.interior is not None
+        if accuracy <= self.next_accuracy or self.since == POLISH_STALLED:
+            self.next_accuracy = min(0.1 * accuracy, self.next_accuracy)
             self._begin(self.interior.point())
-        elif self.since > PATIENCE or (self.interior is not None and self.interior.iterations > MOST):
+        elif self.since > PATIENCE or self.interior.iterations > MOST:
             self.over = True
 
     def ray(self) -> PrimalDual | None:
