@@ -1,6 +1,6 @@
 """Markers of the suite.
 
-``NUMBA_DISABLE_JIT=1 python -m pytest -m nojit tests/test_kernels.py`` runs a subset that is small enough for the plain Python functions.
+``NUMBA_DISABLE_JIT=1 python -m pytest -m nojit tests`` runs a subset that is small enough for the plain Python functions.
 """
 
 from __future__ import annotations
