@@ -157,9 +157,16 @@ def test_exit_codes_and_what_is_said(status, code, cli, solver, demo, tmp_path):
 
 
 def test_plain_output(cli, solver, demo, tmp_path):
-    solver.then = {
-        "iterations": 1200, "factorisations": 1, "polished": True, "gap": 0.25, "weights": {"kind": "fn-dam", "bits": 8, "settings": {}},
-    }  # fmt: skip
+    cells = {
+        "cells": 125,
+        "bits": 8,
+        "effective_bits": 5.73,
+        "pulses": 1500,
+        "chip_seconds": 200.0,
+        "excess": 0.0107,
+        "resolution": [0.1],
+    }
+    solver.then = {"iterations": 1200, "factorisations": 1, "polished": True, "gap": 0.25, "weights": cells}
     text = cli(demo, "--output", tmp_path / "x")
     for pattern in (
         r"problem +demo: quadratic program, 2 variables, 2 inequalities, 1 equality, 10 entries\n",
@@ -169,10 +176,12 @@ def test_plain_output(cli, solver, demo, tmp_path):
         r"bound +the best possible objective is at most 0\.25 away\n",
         r"solver +hpr, seed 5, 1200 iterations, 1 factorisation, polished on cpu\n",
         r"time +load 0\.50 s · compile 0\.25 s · build 0\.12 s · solve 1\.50 s\n",
-        r"weights +kind fn-dam, bits 8\n",
+        r"cells +125 of 8 bits, 5\.7 effective · 1500 pulses in \S+ s on the chip · objective within 0\.0107 of that of the mean readings\n",
         r"solution +\S+x\n",
     ):
         assert re.search(pattern, text), pattern
+    solver.then = {"weights": {**cells, "effective_bits": None}}
+    assert "125 of 8 bits · 1500 pulses" in cli(demo)
     events = Events()
     held = Measured(joules=2.0, gross_joules=5.0, baseline_watts=3.0, seconds=1.0, repetitions=1, counters=("package",))
     solver.then = {"energy": QPEnergy(account=account(events, technology(None)), measured=held, events=events)}
