@@ -26,6 +26,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import boxqp
 from maxcut import surroundings
 from qp_methods import METHODS, Missing, method, solver_version
 from qp_tables import counts_table, hopeless_table, large_table, targets, unsolved
@@ -184,6 +185,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--infeasible", action="store_true", help="generated programs without an optimum")
     parser.add_argument("--large", action="store_true", help="1e7 entries, two cores, 120 s, 1e-4 relative")
+    parser.add_argument(
+        "--spar", type=Path, metavar="DIR", help="box QPs with known optima (benchmarks/boxqp.py --spar)"
+    )
+    parser.add_argument(
+        "--boxes", action="store_true", help="non-convex boxes against L-BFGS-B (benchmarks/boxqp.py --large)"
+    )
     parser.add_argument("--eps", type=float, nargs="+", default=[1e-6])
     parser.add_argument("--relative", action="store_true", help="ask for eps_rel = eps too")
     parser.add_argument("--time-limit", type=float, default=10.0)
@@ -206,14 +213,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
         wanted["infeasible"] = [(s, s) for s in hopeless()]
     if options.large:
         wanted["large"] = [(s, s) for s in LARGE]
-    if not wanted and not options.table:
-        parser.error("say what to run: --maros-meszaros DIR, --infeasible, --large; or --table")
+    if not (wanted or options.table or options.spar or options.boxes):
+        parser.error("say what to run: --maros-meszaros DIR, --infeasible, --large, --spar DIR, --boxes; or --table")
     # Commas within the parentheses of an expression part nothing.
     chosen = re.split(r",(?![^()]*\))", options.problems) if options.problems else None
     for kind, sources in wanted.items():
         some = [s for s in sources if chosen is None or s[0] in chosen]
         print(f"\n### {kind}\n\n{table_of(kind, fill(kind, some, options, store))}")
-    if not wanted:
+    if options.spar is not None:
+        print("\n### spar\n", flush=True)
+        boxqp.spar(options.spar, 20)
+    if options.boxes:
+        print("\n### non-convex boxes\n", flush=True)
+        boxqp.against(boxqp.large(), [1.0, 10.0], 1)
+    if options.table:
         for kind in TABLES:
             rows = store.rows(kind=kind)
             if rows:

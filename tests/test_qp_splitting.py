@@ -399,8 +399,16 @@ def test_a_gap_is_left_alone_where_it_is_not_rounding():
 def test_nothing_is_factorised_beyond_the_memory_that_it_would_take(monkeypatch):
     monkeypatch.setattr("fnanneal.solvers.qp.pipeline.MOST_STORED", 10)
     p = feasible_qp(np.random.default_rng(0), 20, 10, 4)
-    r = solve_qp_problem(p, eps_abs=1e-4, time_limit=20)
-    assert r.status == "solved" and r.factorisations == 0
+    before = p.sha256()
+    for presolving in (True, False):
+        r = solve_qp_problem(p, solver="hpr", presolve=presolving, eps_abs=1e-4, time_limit=20)
+        assert r.status == "solved" and r.factorisations == 0
+        assert p.sha256() == before
+    # One block of rows alone is the caller's own.
+    one = QP.of(p.P, p.q, None, None, p.A, p.b, p.lb, p.ub)
+    before = one.sha256()
+    assert solve_qp_problem(one, solver="hpr", presolve=False, eps_abs=1e-4, time_limit=20).status == "solved"
+    assert one.sha256() == before
 
 
 def test_a_dear_factorisation_is_not_begun(monkeypatch):

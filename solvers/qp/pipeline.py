@@ -61,7 +61,10 @@ class System:
         if reduced.form is None or reduced.ray is not None:
             return cls(problem, tolerance, reduced, None, None, None)
         scaling = Scaling.of(reduced.form)
-        scaled = scaling.apply(reduced.form)
+        # A large program that presolve left alone needs its unscaled rows no more; where they are a copy made here, the scaled ones take their place.
+        large = form.P.nnz + form.A.nnz > MOST_STORED
+        own = reduced.form.A is form.A and not reduced.steps and problem.A.shape[0] > 0 and problem.G.shape[0] > 0
+        scaled = scaling.apply(reduced.form, in_place=large and own)
         return cls(problem, tolerance, reduced, scaling, scaled, norms(scaled))
 
     def renew(self, problem: QP) -> System:

@@ -41,13 +41,13 @@ class Scaling:
             D, E = D / np.sqrt(column), E / np.sqrt(row)
         return cls(D, E)
 
-    def apply(self, form: Form) -> Form:
-        """The scaled form; it shares the places of entries with the other one."""
+    def apply(self, form: Form, *, in_place: bool = False) -> Form:
+        """The scaled form; it shares the places of entries with the other one, and with `in_place` the entries of A, which are then the scaled ones for both."""
         D, E = self.D, self.E
         return Form(
             P=_both(form.P, D, D),
             c=D * form.c,
-            A=_both(form.A, E, D),
+            A=_both(form.A, E, D, form.A.data if in_place else None),
             AL=E * form.AL,
             AU=E * form.AU,
             l=form.l / D,
@@ -71,7 +71,7 @@ def _measured(measure: Any, form: Form, D: Vector, E: Vector) -> tuple[Vector, V
     return np.where(row > 0, row, 1.0), np.where(column > 0, column, 1.0)
 
 
-def _both(M: Any, left: Vector, right: Vector) -> Any:
-    data = np.empty_like(M.data)
+def _both(M: Any, left: Vector, right: Vector, out: Vector | None = None) -> Any:
+    data = np.empty_like(M.data) if out is None else out
     scaled(M.indptr, M.indices, M.data, left, right, data)
     return sp.csr_array((data, M.indices, M.indptr), shape=M.shape)
