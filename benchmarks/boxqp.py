@@ -211,7 +211,7 @@ def families() -> dict[str, Callable[[int], QP]]:
 def against(instances: dict[str, Callable[[int], QP]], seconds: list[float], seeds: int) -> None:
     """In the same seconds, from a problem in memory: building counts."""
     warm = box(30, 1.0, 0)
-    for P in (warm.P, sp.csr_array(warm.P.toarray() * math.pi), sparse_box(200, 4, 0).P):
+    for P in (warm.P, sp.csr_array(warm.P.toarray() * math.pi), sparse_box(200, 4, 0).P, sparse_box(500, 20, 0, 1.2).P):
         solve_qp_problem(QP.of(P, np.ones(P.shape[0]), lb=0, ub=1), solver="boxqp", seed=0, num_rounds=20)
     tally = {"better": 0, "equal": 0, "worse": 0}
     print(f"{'instance':36} {'seconds':>8} {'boxqp':>16} {'L-BFGS-B':>16} {'ahead by':>9} {'gap':>6}")

@@ -200,7 +200,7 @@ class QP:
 
         Notes
         -----
-        NaN or infinity in the point makes every residual infinite.
+        NaN or infinity in the point makes every residual infinite. A binary variable counts as fixed at the nearer of its bounds.
         """
         x, y, z, s = (np.asarray(v, np.float64) for v in (x, y, z, z_box))
         if not all(np.isfinite(v).all() for v in (x, y, z, s)):
@@ -213,17 +213,22 @@ class QP:
         Px, Ax, Gx = self.P @ x, self.A @ x, self.G @ x
         Aty, Gtz = self.A.T @ y, self.G.T @ z
         bounded = np.isfinite(self.h)
-        lower, upper = np.isfinite(self.lb), np.isfinite(self.ub)
+        lb, ub = self.lb, self.ub
+        if self.binary is not None:
+            # A binary variable belongs at the nearer of its bounds, held there by a multiplier of either sign.
+            near = np.where(np.abs(x - lb) <= np.abs(x - ub), lb, ub)
+            lb, ub = np.where(self.binary, near, lb), np.where(self.binary, near, ub)
+        lower, upper = np.isfinite(lb), np.isfinite(ub)
         down, up = np.minimum(s, 0), np.maximum(s, 0)
         primal = _largest(
             Ax - self.b,
             np.maximum(Gx - self.h, 0)[bounded],
-            np.maximum(self.lb - x, 0)[lower],
-            np.maximum(x - self.ub, 0)[upper],
+            np.maximum(lb - x, 0)[lower],
+            np.maximum(x - ub, 0)[upper],
         )
         xPx, qx = float(x @ Px), float(self.q @ x)
         by, hz = float(self.b @ y), float(self.h[bounded] @ z[bounded])
-        box = float(self.lb[lower] @ down[lower] + self.ub[upper] @ up[upper])
+        box = float(lb[lower] @ down[lower] + ub[upper] @ up[upper])
         sign = _largest(np.maximum(-z, 0), z[~bounded], down[~lower], up[~upper])
         found = Residuals(
             primal=primal,

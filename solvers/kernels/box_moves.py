@@ -136,11 +136,13 @@ def noisy_sweep(P, diagonal, bend, spread, u, g, temperature, key, first, step, 
 
 
 @helper
-def descend(P, diagonal, bend, reach, u, g):
-    """One exact move of every coordinate. Returns (largest mean slope of a move beside reach, moves, products)."""
+def descend(P, diagonal, bend, reach, u, g, skip):
+    """One exact move of every coordinate but `skip`. Returns (largest mean slope of a move beside reach, moves, products)."""
     steep = 0.0
     moves = products = 0
     for k in range(u.size):
+        if k == skip:
+            continue
         i = np.uint64(k)
         a = diagonal[i]
         v = best_value(a, bend[i], g[i] - a * u[i])

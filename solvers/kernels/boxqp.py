@@ -7,6 +7,7 @@
     descent   exact coordinate moves; conjugate gradients on the coordinates between their ends where those are slow
     crossing  where P is sparse: with `PARTNERS` random members of the pool, and a descent
     pool      a result replaces its nearest member if that is near and no better, else the worst member if that is worse
+    probing   when the best value has been met `SUSPICIOUS` times: each coordinate of the best point in turn to its farther end, and a descent
 
 The next anneal is longer by `GROWTH` unless this one met the best value again. All that a round needs is in arrays, so that it can stop after any sweep
 and go on: what comes out depends on the seed, not on when it was stopped.
@@ -25,6 +26,7 @@ from .box_moves import (
     BOX_CHOICE,
     SPAN,
     Matrix,
+    add_row,
     conjugate_start,
     conjugate_step,
     descend,
@@ -41,13 +43,15 @@ GROWTH, AGAIN, PARTNERS, NEAR = 1.03, 4.8, 2, 0.01
 FRESH, RANDOM_ENDS = 1 << 30, 4
 # Coordinate sweeps before conjugate gradients are tried; and sweeps and steps of one descent, where it need not and where it must be accurate.
 PATIENCE, ROUGH, FINE = 8, 3000, 10_000
+# Repeats after which the best point's neighbours are looked at, sweeps that a neighbour is given to do better, and coordinates beyond which that takes too long.
+SUSPICIOUS, CHANCES, MOST_PROBED = 4, 3, 5000
 # How small slopes must be, beside reach.
 ROUGH_SLOPE, FINE_SLOPE = 1e-7, 1e-13
-BEGIN, ANNEAL, DESCEND, CONJUGATE, END = 0, 1, 2, 3, 4
-STAGE, ROUND, SWEEP, FRESH_NOW, FILLED, HITS, PASSES, EFFORT, TIGHT, CROSSED, STEPS = range(11)
+BEGIN, ANNEAL, DESCEND, CONJUGATE, END, PROBE = 0, 1, 2, 3, 4, 5
+STAGE, ROUND, SWEEP, FRESH_NOW, FILLED, HITS, PASSES, EFFORT, TIGHT, CROSSED, STEPS, PROBED = range(12)
 HOT_NOW, LENGTH, BEST, PRODUCT = range(4)
 TESTS, MOVES, DRAWS, READS, CROSSING, PRODUCTS = range(6)
-NUMBERS, LEVELS, COUNTS = 11, 4, 6
+NUMBERS, LEVELS, COUNTS = 12, 4, 6
 
 
 class Box(NamedTuple):
@@ -164,7 +168,7 @@ def _anneal(box, rules, s, key, words, halves, loaded):
 def _descend(box, s, most):
     """One sweep of exact moves, and what to do next; `most` sweeps and steps in all."""
     numbers = s.numbers
-    steep, moves, products = descend(box.P, box.diagonal, box.bend, box.reach, s.u, s.g)
+    steep, moves, products = descend(box.P, box.diagonal, box.bend, box.reach, s.u, s.g, -1)
     s.counts[TESTS] += s.u.size
     s.counts[MOVES] += moves
     s.counts[PRODUCTS] += products
@@ -256,6 +260,8 @@ def _end(box, rules, s, key, words):
         s.counts[PRODUCTS] += gradient(box.P, box.linear, s.u, s.g)
         numbers[STAGE] = DESCEND
         return
+    if value < levels[BEST] - 1e-3 * same:
+        numbers[PROBED] = 0
     if value < levels[BEST] - same:
         numbers[HITS] = 0
     if value < levels[BEST] and numbers[TIGHT] == 1:
@@ -267,7 +273,47 @@ def _end(box, rules, s, key, words):
         levels[LENGTH] = min(GROWTH * levels[LENGTH], rules.longest)
     _insert(s, value)
     numbers[ROUND] += 1
-    numbers[STAGE] = BEGIN
+    probe = numbers[HITS] >= SUSPICIOUS and numbers[PROBED] < s.u.size <= MOST_PROBED
+    numbers[STAGE] = PROBE if probe else BEGIN
+
+
+@helper
+def _probe(box, s):
+    """Move one coordinate of the best point to its farther end, and let the others answer, before it may move back.
+
+    A basin can hide behind a wider one that is worse by a little: anneals then meet the wrong value again and again.
+    """
+    numbers, levels, n = s.numbers, s.levels, s.u.size
+    if numbers[SWEEP] >= 0:
+        _copy(s.best, s.u)
+        s.counts[PRODUCTS] += gradient(box.P, box.linear, s.u, s.g)
+        _copy(s.g, s.image)
+        # The mark that u, g and the copy of g in `image` are those of the best point.
+        numbers[SWEEP] = -1
+    i = numbers[PROBED]
+    numbers[PROBED] += 1
+    new = 1.0 if s.u[i] < 0.5 else 0.0
+    s.counts[PRODUCTS] += add_row(box.P, i, new - s.u[i], s.g)
+    s.u[i] = new
+    for k in range(2 * CHANCES):
+        _, moves, products = descend(
+            box.P, box.diagonal, box.bend, box.reach, s.u, s.g, i if k < CHANCES else -1
+        )  # fmt: skip
+        s.counts[TESTS] += n
+        s.counts[MOVES] += moves
+        s.counts[PRODUCTS] += products
+        if moves == 0 and k >= CHANCES:
+            break
+    value = objective(box.linear, s.u, s.g)
+    if value < levels[BEST] - 1e-9 * max(box.size, abs(value)):
+        numbers[FRESH_NOW] = numbers[PASSES] = numbers[EFFORT] = numbers[TIGHT] = numbers[SWEEP] = 0
+        numbers[CROSSED] = 1
+        numbers[STAGE] = DESCEND
+        return
+    _copy(s.best, s.u)
+    _copy(s.image, s.g)
+    if numbers[PROBED] == n:
+        numbers[STAGE] = BEGIN
 
 
 @kernel
@@ -298,8 +344,10 @@ def search(box, rules, s, key, budget):
             _descend(box, s, FINE if s.numbers[TIGHT] == 1 else ROUGH)
         elif stage == CONJUGATE:
             _conjugate(box, s, FINE if s.numbers[TIGHT] == 1 else ROUGH)
-        else:
+        elif stage == END:
             _end(box, rules, s, key, words)
+        else:
+            _probe(box, s)
         spent += s.counts[PRODUCTS] - before + 4 * n
         if spent >= budget and s.numbers[STAGE] != BEGIN:
             return False, spent

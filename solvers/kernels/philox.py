@@ -11,6 +11,7 @@ of threads, the order of work or the size of a chunk. Counters in use:
     dense chains       (spin // 64, sweep, read, CHAIN): one block for the draws of 64 spins
     lanes of floats    (spin, sweep, group, CHAIN): one block for the 64 draws of a spin
     crossover          (2 lineage, step, island, CROSS): two blocks a lineage; the pair after the last chooses the next temperature
+    box QPs            (block, round, member, 16): the noise of sweeps; (block, round, member, 17): choices (kernels.boxqp)
 """
 
 from __future__ import annotations

@@ -21,8 +21,8 @@ from ..kernels.box_bound import shifted_bound
 from .box_system import BoxSystem
 
 DENSE, STEPS, MARGIN = 300, 80, 0.04
-# Steps that look for negative curvature, and the share of the largest entry below which it is rounding.
-FEW, FLAT = 40, 1e-8
+# Steps that look for negative curvature, and the share of the largest row below which it is rounding.
+FEW, FLAT = 40, 1e-9
 SWEEPS = 60
 ROUNDING = 1e-14
 
@@ -77,12 +77,10 @@ def _least_eigenvalue(system: BoxSystem, on: NDArray[np.int64]) -> float:
 
 def indefinite(system: BoxSystem) -> bool:
     """Whether a direction of negative curvature is easily found: a negative diagonal entry, or some steps of Lanczos' method."""
-    if system.n == 0 or system.R.nnz == 0:
-        return False
-    largest = float(np.abs(system.R.data).max())
-    if (system.box.diagonal < -FLAT * largest).any():
+    flat = -FLAT * system.box.size
+    if (system.box.diagonal < flat).any():
         return True
-    return system.n > DENSE and float(_lanczos(lambda v: system.R @ v, system.n, FEW)[0]) < -FLAT * largest
+    return system.n > DENSE and float(_lanczos(lambda v: system.R @ v, system.n, FEW)[0]) < flat
 
 
 def _lanczos(times: Callable[[Vector], Vector], n: int, steps: int) -> Vector:

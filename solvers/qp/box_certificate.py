@@ -32,6 +32,11 @@ REGULAR = 1e-12
 SHRINKS = 0.5
 
 
+UNKNOWN = Residuals(
+    primal=math.inf, dual=math.inf, gap=math.inf, sign=math.inf, primal_scale=1.0, dual_scale=1.0, gap_scale=1.0
+)
+
+
 @dataclass(slots=True, kw_only=True, eq=False)
 class Certified:
     """A point with its multipliers and residuals, and the objective without its constant; what Newton's steps took."""
@@ -44,9 +49,14 @@ class Certified:
     products: int = 0
 
 
-def certify(system: BoxSystem, u: Vector, *, polish: bool) -> Certified:
-    """Give u its multipliers and residuals; with `polish`, after Newton's steps where those are allowed."""
+def certify(system: BoxSystem, u: Vector, *, polish: bool, judge: bool = True) -> Certified:
+    """Give u its multipliers, residuals and value; with `polish`, after Newton's steps where those are allowed. Without `judge` nothing is computed."""
     found = Certified(u=u.copy())
+    if not judge:
+        nothing = np.zeros(0)
+        found.point = Point(x=system.outwards(u), y=nothing, z=nothing, z_box=np.zeros(system.problem.n))
+        found.residuals = UNKNOWN
+        return found
     if polish and system.polish:
         _newton(system, found)
     p = system.problem

@@ -33,11 +33,11 @@ from .box_system import BoxSystem, box_system
 from .convexity import convex
 from .method import Start, Step, Tolerance, method
 
-ROUNDS, FEW_REPEATS, REPEATS, MORE_REPEATS = 200, 4, 16, 1024
+ROUNDS, FEW_REPEATS, REPEATS, MORE_REPEATS = 200, 4, 12, 1024
 NO_END = 2**62
 # Sweeps of the first anneal, and of the longest: as many as variables, within limits.
 FIRST, SHORTEST, LONGEST = 20.0, 50.0, 1000.0
-SECONDS, FIRST_RATE = 0.04, 5e7
+SECONDS, FIRST_RATE = 0.04, 2e8
 # Reports take at most a third of the time, the eigenvalue bound a quarter of the work; so many products are always cheap enough in the end.
 REPORTS, BOUNDS, CHEAP = 2.0, 3.0, 1e8
 # A coordinate's slope, value, curvature and draw; two coordinates compared, or an entry followed.
@@ -48,12 +48,13 @@ TEST_BYTES, CROSSING_BYTES = 34, 16
 class State:
     """The search, and its best point as it was polished last: `certified`, made of the value `of`.
 
-    `lower` is the best lower bound of the objective without its constant; `rate` products a second, `report_s` what the last report took.
+    `begun`: whether there is a point worth judging. `lower` is the best lower bound of the objective without its constant; `rate` products a second, `report_s` what the last report took.
     """
 
     search: Search
     key: np.uint64
     lower: float
+    begun: bool
     certified: Certified | None = None
     of: float = math.inf
     bounded: bool = False
@@ -77,14 +78,14 @@ class Plan:
 @method("boxqp")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BoxQP:
-    """Settings.
+    """A population of annealed coordinate descents, with crossover: the best optimum found of a box QP, convex or not.
 
     Attributes
     ----------
     num_rounds
         At most so many rounds: descents, the first from the start, each other after an anneal. None: 200, or with a time limit no end.
     repeats
-        The end is also when so many anneals from nothing have met the best value. None: 16, or with a time limit 1024.
+        The end is also when so many anneals from nothing have met the best value. None: 12, or with a time limit 1024; 4 where P may be convex for all that is known.
     population
         Members of the pool.
     hot, cold
@@ -154,7 +155,9 @@ class BoxQP:
         elif system.system.problem.binary is not None:
             s.start[system.system.problem.binary[inner.free]] = 0.0
         s.u[:] = s.start
-        return State(search=s, key=np.uint64(seed), lower=system.intervals, done=inner.n == 0)
+        # Nobody asked about the middle of the box, and products with a large P take their time.
+        begun = inner.n == 0 or (start is not None and start.x is not None)
+        return State(search=s, key=np.uint64(seed), lower=system.intervals, done=inner.n == 0, begun=begun)
 
     def _longest(self, n: int) -> float:
         return min(max(SHORTEST, float(n)), LONGEST)
@@ -178,8 +181,8 @@ class BoxQP:
         began = perf_counter()
         ended, spent = search(system.system.box, rules, state.search, state.key, budget)
         took = perf_counter() - began
-        state.done = state.done or bool(ended)
-        if took > 0.1 * SECONDS:
+        state.done, state.begun = state.done or bool(ended), True
+        if took > 1e-3:
             state.rate = spent / took
 
     def report(self, system: Plan, state: State) -> Step:
@@ -195,12 +198,11 @@ class BoxQP:
             found = new if found is None or new.value <= found.value else found
             state.certified, state.of = found, best
         elif found is None:
-            # The first descent is under way.
-            found = certify(inner, s.u, polish=False)
+            found = certify(inner, s.u, polish=False, judge=state.begun)
         self._bound(system, state, found)
-        gap = max(found.value - state.lower, 0.0)
+        gap = None if math.isinf(found.value) else max(found.value - state.lower, 0.0)
         t = system.tolerance
-        state.done = state.done or gap <= t.eps_abs + t.eps_rel * abs(found.value)
+        state.done = state.done or (gap is not None and gap <= t.eps_abs + t.eps_rel * abs(found.value))
         counts = s.counts
         rounds = int(s.numbers[kernels.ROUND])
         products = int(counts[kernels.PRODUCTS]) + state.products
@@ -222,7 +224,7 @@ class BoxQP:
             ),
             phase="descending" if rounds == 0 else "annealing",
             finished=state.done,
-            searching=not state.done and not system.convex,
+            searching=not system.convex,
             factorisations=state.factorisations,
             polished=found.factorisations > 0,
             gap=gap,

@@ -162,17 +162,15 @@ def drive(
 
 
 def _better(problem: QP, tolerance: Tolerance, best: Best | None, step: Step) -> Best:
-    """The better of two points: by the worst residual beside its tolerance; among those within it, by the objective."""
+    """The better of two points, by the worst residual beside its tolerance; of a search among local optima, which knows its own best, the newest."""
     q = step.point
+    if best is not None and q is best.point:
+        best.gap = step.gap
+        return best
     residuals = problem.residuals(q.x, q.y, q.z, q.z_box) if step.residuals is None else step.residuals
     excess = residuals.excess(tolerance.eps_abs, tolerance.eps_rel)
-    if best is not None:
-        if step.searching and excess <= 1.0 and best.excess <= 1.0:
-            sign = -1.0 if problem.sense == "max" else 1.0
-            if not sign * problem.objective(q.x) < sign * problem.objective(best.point.x):
-                return best
-        elif not excess < best.excess:
-            return best
+    if best is not None and not step.searching and not excess < best.excess:
+        return best
     return Best(q, residuals, excess, step.polished, step.gap)
 
 
