@@ -384,9 +384,10 @@ def test_the_last_digits_of_a_gap_are_closed_by_one_multiplier():
     assert abs(r.objective) > 1e9 and r.status == "solved" and r.residuals.worst <= 1e-6
     off = Point(x=r.x, y=r.y * (1 + 1e-13), z=r.z, z_box=r.z_box)
     before = p.residuals(off.x, off.y, off.z, off.z_box)
-    if before.gap > 1e-6 >= before.dual:
-        closed, after = close_gap(p, off, before, 1e-6)
-        assert after.gap < before.gap and after == p.residuals(closed.x, closed.y, closed.z, closed.z_box)
+    allowed = max(before.primal, before.dual, before.sign)
+    assert before.gap > allowed
+    closed, after = close_gap(p, off, before, allowed)
+    assert after.gap < before.gap and after == p.residuals(closed.x, closed.y, closed.z, closed.z_box)
 
 
 def test_a_gap_is_left_alone_where_it_is_not_rounding():

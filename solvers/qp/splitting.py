@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
@@ -16,7 +17,7 @@ from .warm import warm_up
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SplittingMethod:
+class SplittingMethod(ABC):
     """Settings.
 
     Attributes
@@ -61,9 +62,9 @@ class SplittingMethod:
         if system.scaled is not None:
             warm_up(self.name, kind_of(system.scaled)[0], system.tolerance.polish)
 
+    @abstractmethod
     def splitting(self, form: Form, norms: Norms, start: PrimalDual | None) -> Splitting:
         """The iteration itself."""
-        raise NotImplementedError
 
     def init(self, system: System, *, seed: int, start: Start | None) -> Run:
         return Run(system, self.splitting, start)
