@@ -20,14 +20,18 @@ from .kkt import cost_of
 from .polish import ROUNDS, Guess, Polish
 from .scaling import Scaling
 
+# The splitting goes first: so many steps.
 FIRST_STEPS = 200
+# Its point is polished from this relative accuracy on, and again after this many times more steps.
 POLISH_FROM, POLISH_AGAIN = 1e-2, 1.15
+# An interior point is polished from this one on, or when it has not improved for so many iterations.
 POLISH_INTERIOR, POLISH_STALLED = 1e-7, 6
+# The finish may take so many times the splitting's time, and this at once.
 SHARE, SLACK_S = 4.0, 0.02
-WHOLE = 16
-PATIENCE = 25
+# Iterations that an interior point is expected to take; without progress it ends after `PATIENCE`, and in any case after `MOST`.
+WHOLE, PATIENCE, MOST = 16, 25, 300
+# Rounds of a polish end when one is so many times worse than the best.
 AWAY = 10.0
-MOST = 300
 
 
 class Finish:
@@ -124,7 +128,6 @@ class Finish:
         if steps < self.first_steps:
             return None
         allowed = SHARE * splitting_s + SLACK_S - self.seconds
-
         limited = np.isfinite(seconds_left)
 
         def fits(cost: float, times: int) -> bool:
