@@ -171,10 +171,10 @@ def plot(path: str, studies: list[Any]) -> None:
         axis.axhline(ideal, color="#8a8f98", lw=1, label="ideal arithmetic")
         axis.plot(bits, scores, "o-", color="#1f5fa8", label="FN-DAM cells")
         axis.set(title=name, xlabel="bits", ylabel=measure)
-        axis.legend(frameon=False, loc="lower right")
         other = axis.twinx()
         other.semilogy(bits, np.maximum(excess, 1e-7), "s--", color="#d97706", ms=4)
         other.set_ylabel("excess of the loss", color="#d97706")
+    figure.legend(*axis.get_legend_handles_labels(), frameon=False, loc="outside lower center", ncols=2)
     figure.savefig(path)
     print(f"picture: {path}")
 
