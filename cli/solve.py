@@ -28,6 +28,7 @@ class Backend(enum.StrEnum):
 
     auto = "auto"
     cpu = "cpu"
+    cuda = "cuda"
 
 
 class WeightKind(enum.StrEnum):

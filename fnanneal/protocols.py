@@ -89,6 +89,9 @@ class Solver(Protocol):
 
     A solver that follows analog weights while they drift has one more method, ``reread(system, state, problem, until) -> system``: the same problem
     with other numbers; the state's sums are taken afresh, and `advance` then stops at `until` sweeps since the start.
+
+    One that can run on GPUs has ``on_cuda(devices) -> Solver``: itself, with the same name, settings and random numbers, whose state lies there; and that
+    one has ``on_host(state)``: the state as the CPU's solver has it, so that a checkpoint of one can be resumed on the other.
     """
 
     name: ClassVar[str]

@@ -92,6 +92,7 @@ def drive(
     initial: Spins | None = None,
     load_s: float | None = None,
     versions: Mapping[str, str],
+    backend: str = "cpu",
     analog: Analog | None = None,
     technology: Technology | None = None,
 ) -> Result:
@@ -109,6 +110,8 @@ def drive(
         File to which the run is saved every second or so, atomically.
     resume
         A checkpoint's content, already checked against problem, solver and seed.
+    backend
+        Where the solver runs, for the result.
     analog
         The weights that the solver works on, where they are not the problem's own. What it finds is judged by the problem itself.
     technology
@@ -123,7 +126,7 @@ def drive(
         first_threads = threads if resume is None else resume.threads
         state = solver.init(system, seed, open_ended=open_ended, threads=first_threads, initial=initial)
     if resume is not None:
-        resume.check(state)
+        resume.check(_on_host(solver, state))
         state = solver.load_state(resume.state)
     compile_s = compiling.duration if compiling.done else 0.0
     prepare_s = clock() - started - compile_s
@@ -190,6 +193,7 @@ def drive(
             return not better(sense, target, expected + (NEARLY if sense == "max" else -NEARLY) * max(abs(expected), 1))
 
         def save(path: Path) -> None:
+            held = _on_host(solver, state)
             Checkpoint(
                 problem=problem.sha256(),
                 solver=solver.name,
@@ -198,7 +202,7 @@ def drive(
                 seed=seed,
                 open_ended=open_ended,
                 threads=first_threads,
-                state={f.name: getattr(state, f.name) for f in fields(state)},
+                state={f.name: getattr(held, f.name) for f in fields(held)},
                 spins=run.spins,
                 claimed=run.claimed,
                 settled=run.settled,
@@ -290,7 +294,7 @@ def drive(
         solver=solver.name,
         settings=solver.settings(),
         seed=seed,
-        backend="cpu",
+        backend=backend,
         status=status,
         objective=run.objective,
         spins=run.spins,
@@ -313,6 +317,11 @@ def drive(
         trace=tuple(run.trace),
         versions=versions,
     )
+
+
+def _on_host(solver: Any, state: Any) -> Any:
+    """The state as the solver's CPU form has it, which is what checkpoints hold."""
+    return solver.on_host(state) if hasattr(solver, "on_host") else state
 
 
 def _best_shown(problem: Problem, report: Report) -> tuple[Number, Spins]:

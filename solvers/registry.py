@@ -35,7 +35,7 @@ def _built_in() -> frozenset[str]:
     """The files of this folder that hold a solver each: all but the machinery."""
     folder = [str(Path(__file__).parent)]
     files = {m.name for m in iter_modules(folder) if not m.ispkg}
-    return frozenset(files - {"analog", "registry", "solve", "system", "temperature"})
+    return frozenset(files - {"analog", "placing", "registry", "solve", "system", "temperature"})
 
 
 def names() -> list[str]:

@@ -32,6 +32,7 @@ from ..result import Number, Result, Spins
 from ..run import drive
 from . import registry
 from .analog import AnalogProblem
+from .placing import check_backend, cuda_versions, place
 
 DEFAULT_SOLVER = "ensemble"
 CELL_BYTES = 100
@@ -47,7 +48,7 @@ def solve(
     num_reads: int | None = None,
     target: Number | None = None,
     seed: int | None = None,
-    backend: Literal["auto", "cpu"] = "auto",
+    backend: Literal["auto", "cpu", "cuda"] = "auto",
     threads: int | None = None,
     initial_states: ArrayLike | None = None,
     weights: WeightsArgument = "ideal",
@@ -75,7 +76,8 @@ def solve(
     seed
         In [0, 2**64); drawn, and given in the result, if None.
     backend
-        "cpu", or "auto", which is the CPU in this version.
+        "cpu"; "cuda", an NVIDIA GPU through CuPy (docs/gpu.md); or "auto": a GPU where there is one that can be used and the solver has kernels for it,
+        else the CPU. The spins of a run that a budget of sweeps ends are the same.
     threads
         Default: the processors that this process may use. The result depends on them only in a run that a limit stops.
     initial_states : (n,) or (k, n)
@@ -113,8 +115,7 @@ def solve(
     loaded = not isinstance(problem, Model)
     model: Model = load(problem) if loaded else problem
     load_s = time.perf_counter() - started if loaded else None
-    if backend not in ("auto", "cpu"):
-        raise InputError(f"unknown backend {backend!r}: this version has cpu")
+    check_backend(backend)
     if time_limit is not None:
         time_limit = positive(time_limit, "time_limit")
     if target is not None and (not isinstance(target, int | float | np.number) or math.isnan(target)):
@@ -146,6 +147,7 @@ def solve(
     chosen = _build(registry.get(DEFAULT_SOLVER if solver is None else solver), settings)
     limited = time_limit is not None or target is not None
     open_ended = saved.open_ended if saved else limited and settings.get("num_sweeps") is None
+    chosen, placed = place(chosen, backend)
     needed = chosen.memory(model, open_ended=open_ended, threads=threads)
     # The cells, and the ideal problem beside the analog one.
     check_memory(needed if weights == "ideal" else 2 * needed + CELL_BYTES * (model.m + model.n), max_memory)
@@ -165,7 +167,8 @@ def solve(
         resume=saved,
         initial=None if initial_states is None else _initial(model, initial_states),
         load_s=load_s,
-        versions=versions(),
+        versions={**versions(), **cuda_versions()} if placed == "cuda" else versions(),
+        backend=placed,
         analog=analog,
         technology=priced,
     )

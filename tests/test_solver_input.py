@@ -38,7 +38,7 @@ ANY_SOLVER: list[tuple[dict[str, Any], str]] = [
     ({"time_limit": "1"}, "time_limit"),
     ({"target": math.nan}, "target"),
     ({"target": "best"}, "target"),
-    ({"backend": "cuda"}, "backend"),
+    ({"backend": "gpu"}, "backend"),
     ({"backend": None}, "backend"),
     ({"nonsense": 3}, "takes no nonsense"),
     ({"max_memory": 10}, "memory"),

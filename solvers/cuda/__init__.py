@@ -1,0 +1,1 @@
+"""The CUDA backend: the solvers' kernels on an NVIDIA GPU, through CuPy."""
