@@ -98,9 +98,21 @@ def _line(label: str, kind: str, p: Progress) -> str:
     return "  ".join(parts)
 
 
-def show(result: Result, output: Path | None) -> None:
-    """The result, on standard output."""
+def place(backend: str, asked: str, could: bool) -> str:
+    """Where a solve ran; and where "auto" found no GPU for a solver that could have used one, why."""
+    if (backend, asked, could) != ("cpu", "auto", True):
+        return backend
+    from ..solvers.cuda import finding
+
+    reason = finding.find().reason
+    return backend if reason is None else f"{backend} (no GPU: {reason})"
+
+
+def show(result: Result, output: Path | None, asked: str) -> None:
+    """The result, on standard output; `asked` is the backend that was asked for."""
     import typer
+
+    from ..solvers import registry
 
     about = result.problem.summary()
     kind = about["kind"]
@@ -119,7 +131,8 @@ def show(result: Result, output: Path | None) -> None:
         row("best known", f"{number(known.value)}: {by}  ({known.source})")
     row(
         "solver",
-        f"{result.solver}, seed {result.seed}, {result.num_reads} read{'s' * (result.num_reads != 1)} on {result.backend}",
+        f"{result.solver}, seed {result.seed}, {result.num_reads} read{'s' * (result.num_reads != 1)} "
+        f"on {place(result.backend, asked, hasattr(registry.get(result.solver), 'on_cuda'))}",
     )
     row("status", result.status.message)
     t = result.time

@@ -90,7 +90,7 @@ def qp(
     elif quiet:
         typer.echo(result.status.value if result.ray else repr(result.objective))
     else:
-        _show(result, output)
+        _show(result, output, backend.value)
     status = type(result.status)
     return {status.FAILED: 1, status.INTERRUPTED: 130}.get(result.status, 0)
 
@@ -166,9 +166,18 @@ def _residuals(r: Residuals, between: str) -> str:
     )
 
 
-def _show(result: QPResult, output: Path | None) -> None:
-    """The result, on standard output."""
-    from .display import joules, number, seconds
+def _could(result: QPResult) -> bool:
+    """Whether "auto" would have taken a GPU for it."""
+    from ..solvers.qp import method as methods
+
+    cls = methods.get(result.solver)
+    entries = sum(result.problem.summary()["nnz"].values())
+    return hasattr(cls, "on_cuda") and bool(cls().cuda_pays(float(entries)))
+
+
+def _show(result: QPResult, output: Path | None, asked: str) -> None:
+    """The result, on standard output; `asked` is the backend that was asked for."""
+    from .display import joules, number, place, seconds
 
     about = result.problem.summary()
 
@@ -201,7 +210,8 @@ def _show(result: QPResult, output: Path | None) -> None:
     row(
         "solver",
         f"{result.solver}, seed {result.seed}, {count(result.iterations, 'iteration', 'iterations')}, "
-        f"{count(result.factorisations, 'factorisation', 'factorisations')}{polished} on {result.backend}",
+        f"{count(result.factorisations, 'factorisation', 'factorisations')}{polished} "
+        f"on {place(result.backend, asked, _could(result))}",
     )
     t = result.time
     load = "" if t.load_s is None else f"load {seconds(t.load_s)} · "

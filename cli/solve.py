@@ -133,7 +133,7 @@ def solve(
     elif quiet:
         typer.echo(result.objective)
     else:
-        show(result, output)
+        show(result, output, backend.value)
     return _exit_code(result, target, Status)
 
 

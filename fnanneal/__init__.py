@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from .result import Energy as Energy
     from .result import Result as Result
     from .result import Status as Status
+    from .solvers.qp.batch import solve_qp_batch as solve_qp_batch
     from .solvers.qp.solve import solve_qp as solve_qp
     from .solvers.qp.solver import QPSolver as QPSolver
     from .solvers.solve import solve as solve
@@ -59,11 +60,12 @@ _WHERE = {
     "load_qp": ".problems.quadratic.load",
     "solve": ".solvers.solve",
     "solve_qp": ".solvers.qp.solve",
+    "solve_qp_batch": ".solvers.qp.batch",
 }
 _MODULES = ("energy", "fndam", "problems", "solvers")
 
 __all__ = [  # noqa: RUF022 (by what they are)
-    "load", "solve", "load_qp", "solve_qp",
+    "load", "solve", "load_qp", "solve_qp", "solve_qp_batch",
     "Ising", "MaxCut", "QUBO", "QP",
     "FNDAMArray", "QPSolver",
     "BestKnown", "Energy", "Events", "Progress", "Result", "Status", "QPProgress", "QPResult", "QPStatus",

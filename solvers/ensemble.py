@@ -6,7 +6,7 @@ Dense ones: `populations.descents`. Both draw their cooling from Fowler-Nordheim
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Literal
 
@@ -81,6 +81,12 @@ class Ensemble:
     def settings(self) -> dict[str, Any]:
         return asdict(self)
 
+    def on_cuda(self, devices: Sequence[Any]) -> Any:
+        """This solver with its populations on GPUs."""
+        from .cuda.ensemble import CudaEnsemble
+
+        return CudaEnsemble(self, devices)
+
     def prepare(self, problem: Model) -> Plan:
         whole = spin_system(problem, coloured=False)
         return self._plan(whole, None if whole.ideal is None else self._plan(whole.ideal, None))
@@ -122,18 +128,9 @@ class Ensemble:
         clusters(s.indptr, s.indices, np.zeros(0, np.uint64), np.zeros(0, np.int64), np.zeros(0, np.uint32))
 
     def init(self, system: Plan, key: int, *, open_ended: bool, threads: int, initial: Spins | None) -> State:
-        plan, islands = system, self.num_reads or (threads if open_ended else ISLANDS)
-        hot, cold = self._range(plan)
-        if plan.dense is not None:
-            hot, cold = descents.HOT * hot, descents.COLD * cold
-        sweeps = 0 if open_ended else self.num_sweeps or DEFAULT_SWEEPS
-        state = State.empty(plan, islands, hot=hot, cold=cold, key=key, sweeps=sweeps)
-        state.effort[:] = lineages.PROBE
-        if self.timer_mismatch and plan.dense is None:
-            rng = np.random.Generator(np.random.Philox(key))
-            drawn = Mismatch.of(self.timer_mismatch).deviations((islands, plan.engine.reads), rng)
-            state.cells[:] = np.stack([drawn[k] for k in ("area", "capacitance", "oxide", "initial")], axis=1)
-        for i in range(islands):
+        plan = system
+        state = self.blank(plan, key, open_ended=open_ended, threads=threads)
+        for i in range(state.step.size):
             if initial is not None:
                 given = plan.reduction.inwards(initial)
                 state.parents[i] = given[np.arange(plan.engine.reads) % given.shape[0]]
@@ -146,6 +143,21 @@ class Ensemble:
                 plan.values(state.parents[i], state.values[i])
                 state.keep(i, state.parents[i], state.values[i])
                 lineages.begin(plan, state, i)
+        return state
+
+    def blank(self, plan: Plan, key: int, *, open_ended: bool, threads: int) -> State:
+        """A state whose lineages are still to be drawn; in an open-ended run, one island a thread."""
+        islands = self.num_reads or (threads if open_ended else ISLANDS)
+        hot, cold = self._range(plan)
+        if plan.dense is not None:
+            hot, cold = descents.HOT * hot, descents.COLD * cold
+        sweeps = 0 if open_ended else self.num_sweeps or DEFAULT_SWEEPS
+        state = State.empty(plan, islands, hot=hot, cold=cold, key=key, sweeps=sweeps)
+        state.effort[:] = lineages.PROBE
+        if self.timer_mismatch and plan.dense is None:
+            rng = np.random.Generator(np.random.Philox(key))
+            drawn = Mismatch.of(self.timer_mismatch).deviations((islands, plan.engine.reads), rng)
+            state.cells[:] = np.stack([drawn[k] for k in ("area", "capacitance", "oxide", "initial")], axis=1)
         return state
 
     def _range(self, plan: Plan) -> tuple[float, float]:
@@ -199,13 +211,15 @@ class Ensemble:
 
         def one(i: int) -> None:
             left = want
-            if state.until:
-                left = min(left, state.until - int(state.swept[i] + state.sweep[i]))
             while left > 0 and not state.exhausted(i):
                 taken = self._sweeps(plan, state, i, left)
-                left = left - taken if plan.dense is not None else 0
+                left = left - taken if plan.dense is not None and taken else 0
 
         run(one, state.work.shape[0])
+        self.meet(plan, state, found)
+
+    def meet(self, plan: Plan, state: State, found: NDArray[np.int64]) -> None:
+        """Merge the islands' best once all have ended, or, in an open-ended run, when one of them has a champion more than `found` says."""
         if plan.dense is None and not state.concluded:
             ended = state.sweeps > 0 and all(state.exhausted(i) for i in range(state.work.shape[0]))
             if ended or (state.sweeps == 0 and state.work.shape[0] > 1 and np.any(state.found > found)):
@@ -214,14 +228,13 @@ class Ensemble:
 
     def _sweeps(self, plan: Plan, state: State, i: int, want: int) -> int:
         """At most `want` sweeps of island i, within its round, and between two resamplings if it has some; returns how many."""
-        first = int(state.sweep[i])
-        last = min(first + want, int(state.length[i]))
+        first, last = state.stretch(i, want)
         done = int(state.swept[i]) + first
         if plan.dense is not None:
             every = descents.period(state, i)
             last = min(last, first - first % every + every)
-        if state.sweeps:
-            last = min(last, first + state.sweeps - done)
+        if last == first:
+            return 0
         t = self._temperatures(plan, state, i, first, last)
         plan.engine.sweeps(state.work[i], state.local[i], t, state.counts[i], state.key, i, done % 2**32)
         state.sweep[i] = last

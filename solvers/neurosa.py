@@ -11,9 +11,9 @@ included, and toggles x_p iff (2 x_p - 1) v_p > mu. In spins that is the gain ab
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,10 @@ from ..result import Spins
 from .kernels.neurosa import neurosa_steps
 from .registry import solver
 from .system import SpinSystem, field_traffic, spin_system
+
+if TYPE_CHECKING:
+    from .cuda.device import Device
+    from .cuda.neurosa import CudaNeuroSA
 
 DEFAULT_STEPS = 100_000_000
 
@@ -124,6 +128,12 @@ class NeuroSA:
     def settings(self) -> dict[str, Any]:
         return asdict(self)
 
+    def on_cuda(self, devices: Sequence[Device]) -> CudaNeuroSA:
+        """Itself on GPUs."""
+        from .cuda.neurosa import CudaNeuroSA
+
+        return CudaNeuroSA(cpu=self, devices=tuple(devices))
+
     def prepare(self, problem: Model) -> Neurons:
         graph = spin_system(problem, coloured=False)
         shift = np.zeros(graph.n, graph.weights.dtype)
@@ -146,9 +156,9 @@ class NeuroSA:
         first = np.ones((1, n), np.int8) if initial is None else initial
         spins = np.ascontiguousarray(first[np.arange(self.num_reads) % first.shape[0]])
         state = self._state(graph, spins, key, steps)
-        for r in range(self.num_reads):
-            state.fields[r] = graph.local_fields(spins[r])
-            state.values[r] = graph.value(spins[r])
+        for r in range(min(self.num_reads, first.shape[0])):
+            state.fields[r :: first.shape[0]] = graph.local_fields(spins[r])
+            state.values[r :: first.shape[0]] = graph.value(spins[r])
         return state
 
     def _state(self, graph: SpinSystem, spins: Spins, key: int, steps: int) -> State:
@@ -187,14 +197,18 @@ class NeuroSA:
     def load_state(self, arrays: Mapping[str, Any]) -> State:
         return State(**arrays)
 
+    def scaled_timers(self, system: Neurons, state: State) -> NDArray[np.float64]:
+        """The timers in the kernel's units."""
+        timers = state.timers / np.array([system.graph.unit, 1, 1])
+        timers[:, 0] = np.minimum(timers[:, 0], 1e300)
+        return timers
+
     def _steps(self, system: Neurons, state: State, r: int, count: int) -> None:
         graph = system.graph
         largest = int(graph.largest) + int(np.abs(system.shift).max()) if graph.integral else -1
-        timers = state.timers / np.array([graph.unit, 1, 1])
-        timers[:, 0] = np.minimum(timers[:, 0], 1e300)
         neurosa_steps(
             graph.indptr, graph.indices, graph.weights, state.spins[r], state.fields[r], system.shift, state.best[r], state.journal[r],
-            state.totals[r], state.counts[r], largest, timers, self.scale, self.floor,
+            state.totals[r], state.counts[r], largest, self.scaled_timers(system, state), self.scale, self.floor,
             np.uint64(state.key), r, state.step, count,
         )  # fmt: skip
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -38,21 +38,20 @@ _EXP_RANGE = 22.2
 _REFRESH = 1024
 QUENCH = 5
 SPAN = 10.0
+_LENGTH = {"length": "reads"}
 
 
 @dataclass(slots=True, kw_only=True)
-class State:
-    """R chains in the kernels' order of spins.
+class Course:
+    """Where R chains stand, wherever they are.
 
-    spins, best (R, n) int8; fields (R, n); values (R, 2): now and at best; counts (R, 2): flips and synaptic events, over all rounds.
-    hot, cold: temperatures at the ends of an anneal, in units of the gain. ``sweep`` of ``sweeps`` in round ``round``; ``past``: sweeps of earlier rounds.
+    values (R, 2): now and at best; counts (R, 2): flips and synaptic events, over all rounds. hot, cold: temperatures at the ends of an anneal, in
+    units of the gain. ``sweep`` of ``sweeps`` in round ``round``; ``past``: sweeps of earlier rounds.
     """
 
-    spins: NDArray[np.int8]
-    best: NDArray[np.int8]
-    fields: NDArray[Any]
-    values: NDArray[Any]
-    counts: NDArray[np.int64]
+    # How many reads an open-ended run has depends on what it began on.
+    values: NDArray[Any] = field(metadata=_LENGTH)
+    counts: NDArray[np.int64] = field(metadata=_LENGTH)
     key: int
     open_ended: bool
     hot: float = 1.0
@@ -61,6 +60,20 @@ class State:
     sweep: int = 0
     sweeps: int = 0
     past: int = 0
+
+    @property
+    def reads(self) -> int:
+        """How many chains there are."""
+        return int(self.counts.shape[0])
+
+
+@dataclass(slots=True, kw_only=True)
+class State(Course):
+    """R chains in the kernels' order of spins: spins, best (R, n) int8; fields (R, n)."""
+
+    spins: NDArray[np.int8] = field(metadata=_LENGTH)
+    best: NDArray[np.int8] = field(metadata=_LENGTH)
+    fields: NDArray[Any] = field(metadata=_LENGTH)
 
 
 @solver("sa")
@@ -122,6 +135,12 @@ class SimulatedAnnealing:
     def settings(self) -> dict[str, Any]:
         return asdict(self)
 
+    def on_cuda(self, devices: Sequence[Any]) -> Any:
+        """The same anneals on these GPUs."""
+        from .cuda.sa import CudaSA
+
+        return CudaSA(self, devices)
+
     def prepare(self, problem: Model) -> SpinSystem:
         return spin_system(problem, coloured=True)
 
@@ -132,21 +151,21 @@ class SimulatedAnnealing:
     def warm_up(self, system: SpinSystem) -> None:
         state = self._state(system, 1, 0, False)
         random_spins(np.uint64(0), 0, state.spins[0])
-        self._anneal(system, state, np.zeros(0), 0, 0, 0)
+        self._anneal(system, state, np.zeros(0), 0, 0, 0, 0)
 
-    def _range(self, system: SpinSystem) -> tuple[float, float]:
+    def ends(self, system: SpinSystem) -> tuple[float, float]:
         """Hot and cold temperature, in units of the gain: by default the instance's own."""
         if self.beta_range is not None:
             hot, cold = (float(np.clip(1 / beta / (2 * system.unit), COLDEST, 1 / COLDEST)) for beta in self.beta_range)
             return hot, cold
         if system.ideal is not None:
-            hot, cold = (t * system.ideal.unit / system.unit for t in self._range(system.ideal))
+            hot, cold = (t * system.ideal.unit / system.unit for t in self.ends(system.ideal))
             return hot, cold
         state = self._state(system, optima_wanted(system.n), 0, False)
         for r in range(state.spins.shape[0]):
             random_spins(np.uint64(0), r, state.spins[r])
             state.fields[r] = system.local_fields(state.spins[r])
-            self._anneal(system, state, np.full(GREEDY, 1 / COLDEST), 1 if system.integral else -1, r, 0)
+            self._anneal(system, state, np.full(GREEDY, 1 / COLDEST), 1 if system.integral else -1, r, r, 0)
         return temperature_range(system, state.spins, SPAN)
 
     def temperatures(
@@ -176,7 +195,7 @@ class SimulatedAnnealing:
     def init(self, system: SpinSystem, key: int, *, open_ended: bool, threads: int, initial: Spins | None) -> State:
         reads = self.num_reads or (threads if open_ended else DEFAULT_READS)
         state = self._state(system, reads, key, open_ended)
-        state.hot, state.cold = self._range(system)
+        state.hot, state.cold = self.ends(system)
         self._begin(system, state, None if initial is None else system.inwards(initial))
         return state
 
@@ -194,7 +213,13 @@ class SimulatedAnnealing:
         )
 
     def load_state(self, arrays: Mapping[str, Any]) -> State:
-        return State(**arrays)
+        state = State(**arrays)
+        reads, n = state.spins.shape
+        expected = self.num_reads or (reads if state.open_ended else DEFAULT_READS)
+        shapes = [a.shape for a in (state.best, state.fields, state.values, state.counts)]
+        if reads != expected or shapes != [(reads, n), (reads, n), (reads, 2), (reads, 2)]:
+            raise InputError("the checkpoint's reads do not fit its settings")
+        return state
 
     def reread(self, system: SpinSystem, state: State, problem: Model, until: int) -> SpinSystem:
         """The system of a problem whose numbers have drifted; the chains go on in it."""
@@ -207,15 +232,18 @@ class SimulatedAnnealing:
 
     def _begin(self, system: SpinSystem, state: State, initial: Spins | None) -> None:
         """New chains: from the given states (k, n) in turn, else random."""
-        reads = state.spins.shape[0]
-        for r in range(reads):
+        for r, number in enumerate(self.numbers(state).tolist()):
             if initial is not None:
                 state.spins[r] = initial[r % initial.shape[0]]
             else:
-                random_spins(np.uint64(state.key), self._read(state, r), state.spins[r])
+                random_spins(np.uint64(state.key), number, state.spins[r])
             state.best[r] = state.spins[r]
             state.fields[r] = system.local_fields(state.spins[r])
             state.values[r] = system.value(state.spins[r])
+        self.begin_round(state)
+
+    def begin_round(self, state: Course) -> None:
+        """The first sweep is next, of as many as this round has."""
         if self.num_sweeps is not None:
             state.sweeps = self.num_sweeps
         elif state.open_ended:
@@ -224,57 +252,75 @@ class SimulatedAnnealing:
             state.sweeps = DEFAULT_SWEEPS
         state.sweep = 0
 
-    def _read(self, state: State, r: int) -> int:
-        """The number of read r of this round, for its random numbers."""
-        return int(state.round * state.spins.shape[0] + r) % 2**32
+    def numbers(self, state: Course) -> NDArray[np.uint32]:
+        """The number of each read of this round, for its random numbers: (R,)."""
+        first = state.round * state.reads % 2**32
+        return (np.arange(first, first + state.reads) % 2**32).astype(np.uint32)
 
     def advance(self, system: SpinSystem, state: State, budget: int, run: Callable[..., Any]) -> None:
         """About `budget` spin tests of every read: whole sweeps, at least one, within the round."""
-        if state.sweep == state.sweeps:
-            state.past += state.sweeps
-            state.round += 1
+        if self.next_round(state):
             self._begin(system, state, None)
+        first, last, slopes, reach = self.chunk(system, state, budget)
+        numbers = self.numbers(state)
+
+        def one(r: int) -> None:
+            if self.refreshes(system, first):
+                state.fields[r] = system.local_fields(state.spins[r])
+                state.values[r, 0] = system.value(state.spins[r])
+            self._anneal(system, state, slopes[r % slopes.shape[0]], reach, r, int(numbers[r]), first)
+
+        run(one, state.reads)
+        state.sweep = last
+
+    def next_round(self, state: Course) -> bool:
+        """Whether this round is over, so that another begins."""
+        if state.sweep < state.sweeps:
+            return False
+        state.past += state.sweeps
+        state.round += 1
+        return True
+
+    def refreshes(self, system: SpinSystem, first: int) -> bool:
+        """Whether the sums are taken afresh before this sweep."""
+        return not system.integral and first % _REFRESH == 0 and first > 0
+
+    def chunk(self, system: SpinSystem, state: Course, budget: int) -> tuple[int, int, NDArray[np.float64], int]:
+        """Sweeps first to last - 1, their slopes, (R or 1, last - first), and how far thresholds are tabulated: what `anneal` takes."""
         first = state.sweep
         last = min(state.sweeps, first + max(1, budget // system.n))
         if not system.integral:
             # Running sums of real numbers drift: they are taken afresh at fixed sweeps, whatever the chunks.
             last = min(last, (first // _REFRESH + 1) * _REFRESH)
-        reads = state.spins.shape[0]
-        t = self.temperatures(state.hot, state.cold, state.sweeps, first, last, reads, state.key)
+        t = self.temperatures(state.hot, state.cold, state.sweeps, first, last, state.reads, state.key)
         slopes = 1 / np.clip(t, COLDEST, 1 / COLDEST)
         reach = -1
         if system.integral:
             wide = math.ceil(_EXP_RANGE / float(slopes.min()))
             reach = int(min(system.largest, wide))
-        if reach > TABLE:
-            reach = -1
-
-        def one(r: int) -> None:
-            if not system.integral and first % _REFRESH == 0 and first:
-                state.fields[r] = system.local_fields(state.spins[r])
-                state.values[r, 0] = system.value(state.spins[r])
-            self._anneal(system, state, slopes[r % slopes.shape[0]], reach, r, first)
-
-        run(one, reads)
-        state.sweep = last
+        return first, last, slopes, reach if reach <= TABLE else -1
 
     def _anneal(
-        self, system: SpinSystem, state: State, slopes: NDArray[np.float64], reach: int, r: int, first: int
+        self, system: SpinSystem, state: State, slopes: NDArray[np.float64], reach: int, r: int, number: int, first: int
     ) -> None:
         anneal(
             system.indptr, system.indices, system.weights, system.segments, slopes, self.rule == "heat-bath", reach,
-            state.spins[r], state.fields[r], state.best[r], state.values[r], state.counts[r], np.uint64(state.key), self._read(state, r), first,
+            state.spins[r], state.fields[r], state.best[r], state.values[r], state.counts[r], np.uint64(state.key), number, first,
         )  # fmt: skip
 
     def report(self, system: SpinSystem, state: State) -> Report:
-        tests = (state.past + state.sweep) * state.spins.size
+        return self.report_of(system, state, lambda r: system.outwards(state.best[r]))
+
+    def report_of(self, system: SpinSystem, state: Course, spins: Callable[[int], Spins]) -> Report:
+        """`report`, of chains wherever they are."""
+        tests = (state.past + state.sweep) * state.reads * system.n
         flips, synaptic = (int(x) for x in state.counts.sum(axis=0))
         over = state.sweep == state.sweeps
         now = min(state.sweep, state.sweeps - 1)
         t = self.temperatures(state.hot, state.cold, state.sweeps, now, now + 1)[0, 0]
         return Report(
             values=state.values[:, 1],
-            spins=lambda r: system.outwards(state.best[r]),
+            spins=spins,
             round_over=over,
             finished=over and not state.open_ended,
             events=Events(
@@ -282,7 +328,7 @@ class SimulatedAnnealing:
                 spikes=flips,
                 synaptic_events=synaptic,
                 threshold_draws=tests,
-                timer_reads=(state.past + state.sweep) * state.spins.shape[0],
+                timer_reads=(state.past + state.sweep) * state.reads,
                 bytes_moved=field_traffic(system.weights.itemsize, tests, flips, synaptic, drawn=4),
             ),
             sweeps=state.past + state.sweep,

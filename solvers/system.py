@@ -8,8 +8,8 @@ Integers stay integers: a QUBO's quarter-integer couplings become integers with 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,14 @@ from .kernels.rows import largest_row, local_fields
 from .kernels.sweep import SPAN
 
 _INT32_GAIN = 2**29
+
+
+class Exact(NamedTuple):
+    """weights (2m,) and fields (n,), int32 or int64, in units of quantum, a power of two."""
+
+    weights: NDArray[Any]
+    fields: NDArray[Any]
+    quantum: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -58,6 +66,7 @@ class SpinSystem:
     segments: NDArray[np.int64]
     largest: float
     ideal: SpinSystem | None = None
+    _cache: dict[str, Exact] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def n(self) -> int:
@@ -74,6 +83,18 @@ class SpinSystem:
         """Memory of the arrays."""
         arrays = (self.indptr, self.indices, self.weights, self.fields, self.segments)
         return sum(a.nbytes for a in arrays) + (0 if self.order is None else self.order.nbytes)
+
+    @property
+    def exact(self) -> Exact:
+        """Weights and fields as integers: the int32 themselves, or floats rounded to as many digits as leave every sum below 2**61.
+
+        So sums of them are the same in any order. Made once.
+        """
+        if "exact" not in self._cache:
+            self._cache["exact"] = (
+                Exact(self.weights, self.fields, 1.0) if self.integral else fixed_point(self.weights, self.fields)
+            )
+        return self._cache["exact"]
 
     def inwards(self, spins: Spins) -> Spins:
         """Spins (..., n) from the problem's order to the kernels'."""
@@ -98,6 +119,15 @@ class SpinSystem:
         both = spins * (self.local_fields(spins).astype(np.int64 if self.integral else np.float64) + self.fields)
         total = both.sum()
         return -int(total) // 2 if self.integral else -float(total) / 2
+
+
+def fixed_point(weights: Weights, fields: Weights) -> Exact:
+    """Floats as int64 in the smallest unit that keeps the sum of all magnitudes below 2**61: integers below that are not rounded."""
+    # A running sum, as `np.sum` adds in an order that depends on the processor.
+    total = sum(float(np.cumsum(np.abs(a))[-1]) for a in (weights, fields) if a.size)
+    digits = 61 - int(np.frexp(total)[1])
+    whole = (np.rint(np.ldexp(a, digits)).astype(np.int64) for a in (weights, fields))
+    return Exact(*whole, float(np.ldexp(1.0, -digits)))
 
 
 def scaled_numbers(couplings: Weights, fields: Weights) -> tuple[Weights, Weights, float]:

@@ -244,6 +244,14 @@ template <class T> inline T atomicCAS(T* p, typename Same<T>::type c, typename S
 template <class T> inline T __ldg(const T* p) { return *p; }
 inline unsigned __umulhi(unsigned a, unsigned b) { return (unsigned)(((uint64_t)a * b) >> 32); }
 inline unsigned long long __umul64hi(unsigned long long a, unsigned long long b) { return (unsigned long long)(((unsigned __int128)a * b) >> 64); }
+inline unsigned __funnelshift_l(unsigned low, unsigned high, unsigned k) { return (unsigned)((((uint64_t)high << 32 | low) << (k & 31)) >> 32); }
+inline unsigned __funnelshift_r(unsigned low, unsigned high, unsigned k) { return (unsigned)(((uint64_t)high << 32 | low) >> (k & 31)); }
+inline unsigned __byte_perm(unsigned a, unsigned b, unsigned selector) {
+    uint64_t bytes = (uint64_t)b << 32 | a;
+    unsigned out = 0;
+    for (int k = 0; k < 4; ++k) out |= (unsigned)(bytes >> (8 * (selector >> (4 * k) & 7)) & 255) << (8 * k);
+    return out;
+}
 inline int __popc(unsigned x) { return __builtin_popcount(x); }
 inline int __popcll(unsigned long long x) { return __builtin_popcountll(x); }
 inline int __ffs(int x) { return __builtin_ffs(x); }

@@ -276,14 +276,14 @@ def test_crossover_takes_the_better_side_of_each_component(weights: str, symmetr
     rows = rng.choice(np.array([-1, 1], np.int8), (reads, n))
     parents = rng.choice(np.array([-1, 1], np.int8), (reads, n))
     values = np.zeros(reads)
-    values_of(system.indptr, system.indices, system.weights, system.fields, parents, values)
+    values_of(system.indptr, system.indices, *system.exact, parents, values)
     expected = [float(oracle.value(pairs, h, p.tolist())) / system.unit for p in parents]
     assert values == pytest.approx(expected, rel=1e-12)
     children, kept, kept_values, counts = rows.copy(), parents.copy(), values.copy(), np.zeros(3, np.int64)
     gained = np.empty(reads)
     step_lineages(
-        system.indptr, system.indices, system.weights, system.fields, symmetric, children, kept, kept_values, np.uint32(0),
-        np.uint64(3), 0, 0, np.empty(n, np.uint32), gained, counts,
+        system.indptr, system.indices, *system.exact, symmetric, children, kept, kept_values, np.uint32(0), np.uint64(3), 0, 0,
+        np.empty(n, np.uint32), gained, counts,
     )  # fmt: skip
     assert gained == pytest.approx(kept_values - values, abs=1e-9), "there was nobody else to gain from"
     components = 0
@@ -340,11 +340,11 @@ def test_lineages_meet() -> None:
     parents = np.ones((4, n), np.int8)
     parents[0, :16] = parents[1, 16:] = -1
     values, gained, counts = np.zeros(4), np.empty(4), np.zeros(3, np.int64)
-    values_of(system.indptr, system.indices, system.weights, system.fields, parents, values)
+    values_of(system.indptr, system.indices, *system.exact, parents, values)
     for step in range(40):
         step_lineages(
-            system.indptr, system.indices, system.weights, system.fields, False, parents.copy(), parents, values, np.uint32(2**31),
-            np.uint64(1), 0, step, np.empty(n, np.uint32), gained, counts,
+            system.indptr, system.indices, *system.exact, False, parents.copy(), parents, values, np.uint32(2**31), np.uint64(1), 0, step,
+            np.empty(n, np.uint32), gained, counts,
         )  # fmt: skip
         assert gained.tolist() == [0] * 4, "what comes from a partner is not counted"
     assert values.tolist() == [n] * 4

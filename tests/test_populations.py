@@ -163,7 +163,7 @@ def test_champions_teach_the_length_of_anneals() -> None:
         state.parents[0] = rng.choice(np.array([-1, 1], np.int8), state.parents[0].shape)
         plan.values(state.parents[0], state.values[0])
         before = state.effort[0]
-        lineages._champion(plan, state, 0, 0.1)
+        lineages.champion(plan, state, 0, 0.1)
         assert state.found[0] == k + 1
         if k == 1:
             assert state.effort[0] == lineages.QUICKER * before, "random states are worth more together"
@@ -173,7 +173,7 @@ def test_champions_teach_the_length_of_anneals() -> None:
     for _ in range(40):
         state.parents[0] = state.best[0]
         plan.values(state.parents[0], state.values[0])
-        lineages._champion(plan, state, 0, 0.1)
+        lineages.champion(plan, state, 0, 0.1)
     assert state.effort[0] == lineages.ORDINARY
     assert state.best_values[0] >= best
 
@@ -190,7 +190,7 @@ def test_anneals_grow_as_long_as_champions_rise(monkeypatch: pytest.MonkeyPatch)
     # Champions better and better, then the best once more.
     for k in [*np.argsort(values), np.argmax(values)]:
         state.parents[0], state.values[0], state.best_values[0] = states[k], values[k], values[k]
-        lineages._champion(plan, state, 0, 0.1)
+        lineages.champion(plan, state, 0, 0.1)
         efforts.append(int(state.effort[0]))
     assert efforts == [1600, 6400, 25600, 102_400, 102_400, 102_400, lineages.ORDINARY]
 

@@ -130,7 +130,7 @@ def test_equal_states_have_equal_values_whatever_their_past() -> None:
     for step in range(30):
         rows = np.where(rng.random(parents.shape) < 0.1, -parents, parents).astype(np.int8)
         before = values.copy()
-        lineages.cross(plan, rows, parents, values, 0.9, gains, 1, 0, step, np.zeros(2, np.int64))
+        lineages.cross(plan, rows, parents, values, 0.9, gains, 1, 0, step, np.zeros(3, np.int64))
         plan.values(parents, exact)
         assert np.array_equal(values, exact)
         assert np.all(values >= before)

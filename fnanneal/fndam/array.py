@@ -4,6 +4,10 @@ Weights are rounded to the nearest of 2**bits - 1 levels, evenly spaced from -fu
 full scale is chosen so that the squares of the rounding errors are least: the largest one where all fit the levels, such as +1 and -1; less where a few large ones would leave the rest no levels, and those are
 clipped then. Pulses and readings bring the cells to their levels (`programming`). Cells are simulated in pieces of `CHUNK`, each with random numbers of its own, so that threads do not
 matter and mismatch need not be stored.
+
+A matrix in a CuPy array gets cells on the GPU that holds it. Their mismatch and the noise of their readings are the CPU's, bit for bit: drawn on the host from the same generators, and uploaded. So are the targets,
+which take nothing but correctly rounded operations. Voltages are the CPU's but for rounding, since CuPy's exp, log and expm1 may differ in their last bits; a cell gets another number of pulses only where a reading falls within that rounding of the tolerance
+(and with `read_noise`, the readings that follow in its chunk get other noise then). On the host: a sample of `SAMPLE` numbers that choose the scale, sizes, and the report's numbers.
 """
 
 from __future__ import annotations
@@ -12,21 +16,22 @@ import math
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from typing import Any, Literal, Self
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import NDArray
 
 from ..checks import integer, positive, real
 from ..errors import InputError
 from .device import Device, load_device
-from .programming import by_one_pulse, by_verifying
-from .tunneling import Mismatch, Nodes
-
-Floats = NDArray[np.float64]
+from .library import beside, library, on_host
+from .programming import Noise, by_one_pulse, by_verifying
+from .tunneling import Array, Mismatch, Nodes
 
 CHUNK = 2**15
+# Chunks that a GPU simulates at once: 2 million cells.
+GROUP = 64
 RECORDED = 1000
 # Scales that are tried, as shares of the largest weight, on so many weights at most.
 SCALES, SAMPLE = np.geomspace(1.0, 0.05, 61), 100_000
@@ -159,18 +164,19 @@ class FNDAMArray:
         """The step between levels [V]."""
         return 2 * self.full_scale / (self.levels - 1)
 
-    def _rounded(self, volts: Floats) -> Floats:
+    def _rounded(self, volts: Array) -> Array:
         """The nearest levels [V]."""
-        level = np.rint((np.clip(volts, -self.full_scale, self.full_scale) + self.full_scale) / self.lsb)
-        out: Floats = level * self.lsb - self.full_scale
-        return out
+        xp = library(volts)
+        level = xp.rint((xp.clip(volts, -self.full_scale, self.full_scale) + self.full_scale) / self.lsb)
+        return level * self.lsb - self.full_scale
 
-    def _scale(self, values: Floats) -> float:
+    def _scale(self, values: Array) -> float:
         """The weight that is full scale; 1 where all are 0."""
-        largest = float(np.abs(values).max(initial=0.0))
+        largest = _largest(values)
         if largest == 0 or self.scaling == "largest":
             return largest or 1.0
-        some = values[:: -(-values.size // SAMPLE)] / largest
+        # On the host: another order of summation could choose another scale.
+        some = on_host(values[:: -(-values.size // SAMPLE)]) / largest
         errors = [
             float(np.mean((self._rounded(some * (self.full_scale / s)) * (s / self.full_scale) - some) ** 2))
             for s in SCALES
@@ -185,39 +191,45 @@ class FNDAMArray:
         Parameters
         ----------
         matrix
-            Dense, of any shape, or SciPy sparse: then only its stored numbers have cells, and it stays sparse.
+            Dense, of any shape, or SciPy sparse: then only its stored numbers have cells, and it stays sparse. A CuPy array: the cells are on its GPU.
         seed
             Used where the array has none of its own.
         threads
-            To simulate with; the result does not depend on them.
+            To simulate with; the result does not depend on them. For cells on a GPU: to draw their random numbers.
 
         Raises
         ------
         InputError
             For anything that is no array of finite real numbers.
         """
-        shaped, values = _unpacked(matrix)
-        gain = self._scale(values) / self.full_scale
-        targets = self._rounded(values / gain)
-        if self.fixed_height is not None and values.size > RECORDED:
-            raise InputError(f"fixed pulses are for at most {RECORDED} cells, and this matrix has {values.size}")
-        array = ProgrammedArray(
-            settings=replace(self, seed=seed if self.seed is None else self.seed),
-            shaped=shaped,
-            gain=gain,
-            targets=targets,
-            rounding_rms=_rms(targets * gain - values),
-            set_voltage=np.empty(values.size),
-            reset_voltage=np.empty(values.size),
-            pulses=np.zeros(values.size, np.int32),
-            failed=np.zeros(values.size, np.bool_),
-        )
-        _in_chunks(array.fill, values.size, threads)
+        with beside(matrix):
+            shaped, values = _unpacked(matrix)
+            gain = self._scale(values) / self.full_scale
+            targets = self._rounded(values / gain)
+            if self.fixed_height is not None and values.size > RECORDED:
+                raise InputError(f"fixed pulses are for at most {RECORDED} cells, and this matrix has {values.size}")
+            xp = library(values)
+            array = ProgrammedArray(
+                settings=replace(self, seed=seed if self.seed is None else self.seed),
+                shaped=shaped,
+                gain=gain,
+                targets=targets,
+                rounding_rms=_rms(targets * gain - values),
+                set_voltage=xp.empty(values.size),
+                reset_voltage=xp.empty(values.size),
+                pulses=xp.zeros(values.size, np.int32),
+                failed=xp.zeros(values.size, np.bool_),
+            )
+            _in_pieces(partial(array.fill, threads=threads), values, threads)
         return array
 
 
-def _unpacked(matrix: Any) -> tuple[Callable[[Floats], Any], Floats]:
+def _unpacked(matrix: Any) -> tuple[Callable[[Array], Any], Array]:
     """How to put values (k,) back into the matrix's form, and the values."""
+    if library(matrix) is not np:
+        return (lambda new: new.reshape(matrix.shape)), _finite(matrix).ravel()
+    if type(matrix).__module__.startswith("cupyx."):
+        raise InputError("the matrix to program is sparse and CuPy's: program its .data")
     if sp.issparse(matrix):
         sparse: Any = matrix
         # COO has one order of its entries, whatever the format; a format without it comes back as CSR.
@@ -225,7 +237,7 @@ def _unpacked(matrix: Any) -> tuple[Callable[[Floats], Any], Floats]:
         values = _finite(coo.data)
         back = sparse.format
 
-        def shaped(new: Floats) -> Any:
+        def shaped(new: Array) -> Any:
             return type(coo)((new, (coo.row, coo.col)), shape=coo.shape).asformat(back)
 
         return shaped, values
@@ -236,28 +248,39 @@ def _unpacked(matrix: Any) -> tuple[Callable[[Floats], Any], Floats]:
     return (lambda new: new.reshape(a.shape)), _finite(a).ravel()
 
 
-def _finite(a: NDArray[Any]) -> Floats:
+def _finite(a: Array) -> Array:
     if a.dtype.kind not in "biuf":
         raise InputError("the matrix to program must be an array of real numbers")
     values = a.astype(np.float64)
-    if not np.isfinite(values).all():
+    if not library(values).isfinite(values).all():
         raise InputError("the matrix to program has numbers that are not finite")
     return values
 
 
-def _rms(x: Floats) -> float:
-    return math.sqrt(float(np.mean(x * x))) if x.size else 0.0
+def _rms(x: Array) -> float:
+    return math.sqrt(float((x * x).mean())) if x.size else 0.0
 
 
-def _in_chunks(function: Callable[[int, slice], None], size: int, threads: int) -> None:
-    count = -(-size // CHUNK)
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(lambda k: function(k, slice(k * CHUNK, min(size, (k + 1) * CHUNK))), range(count)))
+def _largest(x: Array) -> float:
+    return float(abs(x).max()) if x.size else 0.0
+
+
+def _in_pieces(function: Callable[[range, slice], None], like: Array, threads: int) -> None:
+    """Call function(chunks, cells) for all of an array's cells: for a chunk at a time, in threads; on a GPU for a group of them, in this thread, whose device it is."""
+    per = 1 if library(like) is np else GROUP
+    chunks = range(-(-like.size // CHUNK))
+    groups = [chunks[k : k + per] for k in chunks[::per]]
+    cells = [slice(g.start * CHUNK, min(like.size, g.stop * CHUNK)) for g in groups]
+    if per == 1:
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(function, groups, cells))
+    else:
+        list(map(function, groups, cells))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ProgrammedArray:
-    """A programmed array.
+    """A programmed array. Its arrays are CuPy's where the matrix was, and so is what it answers.
 
     Attributes
     ----------
@@ -274,15 +297,15 @@ class ProgrammedArray:
     """
 
     settings: FNDAMArray
-    shaped: Callable[[Floats], Any]
+    shaped: Callable[[Array], Any]
     gain: float
-    targets: Floats
+    targets: Array
     rounding_rms: float
-    set_voltage: Floats
-    reset_voltage: Floats
-    pulses: NDArray[np.int32]
-    failed: NDArray[np.bool_]
-    staircase: list[Floats] = field(default_factory=list)
+    set_voltage: Array
+    reset_voltage: Array
+    pulses: Array
+    failed: Array
+    staircase: list[Array] = field(default_factory=list)
 
     @property
     def cells(self) -> int:
@@ -304,50 +327,67 @@ class ProgrammedArray:
         rng = self._generator(chunk, _CELLS)
         return Nodes.drawn(s.device, s.mismatch, size, rng), Nodes.drawn(s.device, s.mismatch, size, rng)
 
-    def fill(self, chunk: int, cells: slice) -> None:
-        """Program the cells of one chunk."""
-        sides = self._nodes(chunk, cells.stop - cells.start)
-        rng = self._generator(chunk, _READS)
+    def _sides(self, chunks: range, cells: slice, threads: int) -> tuple[Nodes, Nodes]:
+        """Set and reset nodes of some chunks' cells, where the cells are."""
+        size = cells.stop - cells.start
+        if len(chunks) == 1 or not self.settings.mismatch:
+            up, down = self._nodes(chunks.start, size)
+            return (up.like(self.targets), down.like(self.targets)) if self.settings.mismatch else (up, down)
+        with ThreadPoolExecutor(threads) as pool:
+            drawn = list(pool.map(self._nodes, chunks, [min(CHUNK, size - k * CHUNK) for k in range(len(chunks))]))
+        up, down = (Nodes.joined(side).like(self.targets) for side in zip(*drawn, strict=True))
+        return up, down
+
+    def fill(self, chunks: range, cells: slice, threads: int = 1) -> None:
+        """Program the cells of some chunks."""
+        targets = self.targets[cells]
+        sides = self._sides(chunks, cells, threads)
+        noise = Noise([self._generator(chunk, _READS) for chunk in chunks], CHUNK, library(targets))
         program = by_verifying if self.settings.fixed_height is None else by_one_pulse
-        done = program(self.settings, self.targets[cells], sides, rng)
+        done = program(self.settings, targets, sides, noise)
         self.set_voltage[cells], self.reset_voltage[cells] = done.set_voltage, done.reset_voltage
         self.pulses[cells], self.failed[cells] = done.pulses, done.failed
         self.staircase.extend(done.staircase)
 
-    def volts(self, seconds: float = 0.0, threads: int = 1) -> Floats:
+    def volts(self, seconds: float = 0.0, threads: int = 1) -> Array:
         """V_reset - V_set of each cell, so long after programming, without noise: (cells,) [V]."""
-        if seconds == 0:
-            return self.reset_voltage - self.set_voltage
-        seconds = positive(seconds, "seconds")
-        out = np.empty(self.cells)
+        with beside(self.targets):
+            if seconds == 0:
+                return self.reset_voltage - self.set_voltage
+            seconds = positive(seconds, "seconds")
+            out = library(self.targets).empty(self.cells)
 
-        def rest(chunk: int, cells: slice) -> None:
-            up, down = self._nodes(chunk, cells.stop - cells.start)
-            fallen = up.loss(self.set_voltage[cells], seconds) - down.loss(self.reset_voltage[cells], seconds)
-            out[cells] = self.reset_voltage[cells] - self.set_voltage[cells] + fallen
+            def rest(chunks: range, cells: slice) -> None:
+                up, down = self._sides(chunks, cells, threads)
+                fallen = up.loss(self.set_voltage[cells], seconds) - down.loss(self.reset_voltage[cells], seconds)
+                out[cells] = self.reset_voltage[cells] - self.set_voltage[cells] + fallen
 
-        _in_chunks(rest, self.cells, threads)
+            _in_pieces(rest, self.targets, threads)
         return out
 
     def read(self, seconds: float = 0.0, *, noise: bool = True, threads: int = 1) -> Any:
         """The weights as they are read so long after programming, in the matrix's form and units; with one reading's noise, the same at the same moment."""
         volts = self.volts(seconds, threads)
-        if noise and self.settings.read_noise > 0:
-            rng = self._generator(0, _READS + 1, seconds)
-            volts = volts + self.settings.read_noise * rng.standard_normal(self.cells)
-        return self.shaped(volts * self.gain)
+        with beside(volts):
+            if noise and self.settings.read_noise > 0:
+                rng = self._generator(0, _READS + 1, seconds)
+                drawn = library(volts).asarray(rng.standard_normal(self.cells))
+                volts = volts + self.settings.read_noise * drawn
+            return self.shaped(volts * self.gain)
 
     def report(self) -> ProgramReport:
         """What programming took and achieved."""
-        error = self.volts() - self.targets
-        rms, largest = _rms(error), float(np.abs(error).max(initial=0.0))
+        with beside(self.targets):
+            error = self.volts() - self.targets
+            rms, largest = _rms(error), _largest(error)
+            most = int(self.pulses.max()) if self.cells else 0
+            pulses, failures = int(self.pulses.sum()), int(self.failed.sum())
         s = self.settings
-        most = int(self.pulses.max(initial=0))
         return ProgramReport(
             cells=self.cells,
-            pulses=int(self.pulses.sum()),
+            pulses=pulses,
             most_pulses=most,
-            failures=int(self.failed.sum()),
+            failures=failures,
             rms_error=rms * self.gain,
             max_error=largest * self.gain,
             rms_error_lsb=rms / s.lsb,

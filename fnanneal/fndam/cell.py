@@ -22,12 +22,13 @@ import numpy as np
 
 from ..checks import integer, positive
 from .device import Device
+from .library import beside, library
 from .tunneling import Array, Mismatch, Nodes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class DifferentialCell:
-    """One cell, or an array of them. Immutable: each operation gives the cell afterwards.
+    """One cell, or an array of them, NumPy's or CuPy's. Immutable: each operation gives the cell afterwards.
 
     Attributes
     ----------
@@ -43,16 +44,19 @@ class DifferentialCell:
     reset_voltage: Array
 
     @classmethod
-    def of(cls, device: Device, shape: tuple[int, ...] = ()) -> Self:
-        """Cells of weight 0 at the device's initial voltage, all alike."""
+    def of(cls, device: Device, shape: tuple[int, ...] = (), like: Array = None) -> Self:
+        """Cells of weight 0 at the device's initial voltage, all alike; on the GPU where `like` is an array of CuPy."""
         nodes = Nodes.of(device)
-        start = np.full(shape, device.initial_voltage)
+        with beside(like):
+            start = library(like).full(shape, device.initial_voltage)
         return cls(set_nodes=nodes, reset_nodes=nodes, set_voltage=start, reset_voltage=start.copy())
 
     @classmethod
-    def drawn(cls, device: Device, mismatch: Mismatch, shape: tuple[int, ...], rng: np.random.Generator) -> Self:
-        """Cells whose two nodes differ as `mismatch` says."""
-        up, down = (Nodes.drawn(device, mismatch, shape, rng) for _ in range(2))
+    def drawn(
+        cls, device: Device, mismatch: Mismatch, shape: tuple[int, ...], rng: np.random.Generator, like: Array = None
+    ) -> Self:
+        """Cells whose two nodes differ as `mismatch` says; the same numbers, uploaded, where `like` is an array of CuPy."""
+        up, down = (Nodes.drawn(device, mismatch, shape, rng, like) for _ in range(2))
         return cls(set_nodes=up, reset_nodes=down, set_voltage=up.initial_voltage, reset_voltage=down.initial_voltage)
 
     @property

@@ -9,15 +9,15 @@
 Exact (derived from the law; Mehta et al., Nat. Commun. 13 (2022) 1670 give the closed form). k2/V is about 40 and k0 about 1e18, so everything is kept
 in logarithms, and what a node loses is computed by itself, never as a difference of voltages.
 
-Arrays may be NumPy's or of any library that takes part in NumPy's ufunc protocol (CuPy), float64 or float32; results are of the same kind. In float32 a
-voltage is resolved to 5e-7 V: steps are exact to 1e-5, sums of small ones are not.
+Arrays may be NumPy's or of any library that takes part in NumPy's ufunc protocol (CuPy), float64 or float32; results are of the same kind. Parameters and
+voltages must be of one library: `Nodes.drawn(..., like=array)`. In float32 a voltage is resolved to 5e-7 V: steps are exact to 1e-5, sums of small ones are not.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from ..checks import real
 from .device import Device
+from .library import beside, library
 
 Array = Any  # float, or an array that takes part in NumPy's ufunc protocol
 
@@ -103,17 +104,40 @@ class Nodes:
         )
 
     @classmethod
-    def drawn(cls, device: Device, mismatch: Mismatch, shape: int | tuple[int, ...], rng: np.random.Generator) -> Self:
-        """Nodes of `shape` that differ as `mismatch` says."""
+    def drawn(
+        cls,
+        device: Device,
+        mismatch: Mismatch,
+        shape: int | tuple[int, ...],
+        rng: np.random.Generator,
+        like: Array = None,
+    ) -> Self:
+        """Nodes of `shape` that differ as `mismatch` says; in arrays of CuPy, uploaded, where `like` is one."""
         d = mismatch.deviations(shape, rng)
-        return cls(
+        nodes = cls(
             k2=device.k2 * d["oxide"],
             log_k1=np.log(device.k1 * d["area"] / (d["capacitance"] * d["oxide"])),
             coupling=device.coupling / d["capacitance"],
             initial_voltage=device.initial_voltage * d["initial"],
         )
+        return nodes.like(like)
 
-    def of_some(self, which: NDArray[np.int64]) -> Nodes:
+    @classmethod
+    def joined(cls, parts: Sequence[Nodes]) -> Self:
+        """One array of nodes after another."""
+        return cls(**{what: np.concatenate([getattr(p, what) for p in parts]) for what in cls.__slots__})
+
+    def like(self, array: Array) -> Self:
+        """The same nodes, uploaded to the GPU where `array` is one of CuPy."""
+        with beside(array):
+            xp = library(array)
+            return (
+                self
+                if xp is np
+                else replace(self, **{what: xp.asarray(getattr(self, what)) for what in self.__slots__})
+            )
+
+    def of_some(self, which: Array) -> Nodes:
         """Some of an array of nodes, by their numbers."""
         return Nodes(
             k2=self.k2[which],

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ...errors import InputError
 from .source import OPTIONS, Kernels, text
 
 Array = Any
-STATIC_LIMIT = 48 * 2**10
 
 
 class Device(Protocol):
@@ -47,18 +50,23 @@ class Device(Protocol):
 
 
 class CupyDevice:
-    """GPU number `index` through CuPy."""
+    """GPU number `index` through CuPy. A memory that runs out, or a GPU that another process keeps to itself, is an `InputError` of one line."""
 
     def __init__(self, index: int) -> None:
         import cupy
 
         self._cupy: Any = cupy
         self.index = index
+        self._gpu: Any = cupy.cuda.Device(index)
         facts = cupy.cuda.runtime.getDeviceProperties(index)
         self._name: str = facts["name"].decode()
         self._multiprocessors = int(facts["multiProcessorCount"])
-        # 1 KiB of each block's is the system's.
+        # A kernel's static shared memory comes out of the same: 1 KiB is left for it.
         self._shared_bytes = int(facts["sharedMemPerBlockOptin"]) - 1024
+        self.memory_bytes = int(facts["totalGlobalMem"])
+        self.capability = f"{facts['major']}.{facts['minor']}"
+        # Dynamic shared memory that each kernel has been allowed [bytes].
+        self._allowed: dict[tuple[Kernels, str], int] = {}
 
     @property
     def name(self) -> str:
@@ -74,43 +82,90 @@ class CupyDevice:
 
     def free_bytes(self) -> int:
         """Memory free for use: the driver's, and what CuPy's pool holds unused."""
-        with self._cupy.cuda.Device(self.index):
+        with self._here():
             free, _ = self._cupy.cuda.runtime.memGetInfo()
             return int(free) + int(self._cupy.get_default_memory_pool().free_bytes())
 
     def empty(self, shape: int | tuple[int, ...], kind: Any) -> Array:
-        with self._cupy.cuda.Device(self.index):
+        with self._here(_bytes(shape, kind)):
             return self._cupy.empty(shape, kind)
 
     def zeros(self, shape: int | tuple[int, ...], kind: Any) -> Array:
-        with self._cupy.cuda.Device(self.index):
+        with self._here(_bytes(shape, kind)):
             return self._cupy.zeros(shape, kind)
 
     def upload(self, host: NDArray[Any]) -> Array:
-        with self._cupy.cuda.Device(self.index):
+        with self._here(host.nbytes):
             return self._cupy.array(host, order="C")
 
     def write(self, array: Array, host: NDArray[Any]) -> None:
-        with self._cupy.cuda.Device(self.index):
+        with self._here(host.nbytes):
             array[...] = self._cupy.asarray(host)
 
     def copy(self, to: Array, source: Array) -> None:
-        with self._cupy.cuda.Device(self.index):
+        with self._here():
             to[...] = source
 
     def download(self, array: Array) -> NDArray[Any]:
-        with self._cupy.cuda.Device(self.index):
+        with self._here():
             return self._cupy.asnumpy(array)  # type: ignore[no-any-return]
 
     def launch(
         self, kernels: Kernels, name: str, grid: int | tuple[int, int], block: int, *args: Any, shared: int = 0
     ) -> None:
-        with self._cupy.cuda.Device(self.index):
-            function = _function(kernels, name, self.index, shared > STATIC_LIMIT)
-            if shared > STATIC_LIMIT and function.max_dynamic_shared_size_bytes < shared:
-                function.max_dynamic_shared_size_bytes = shared
-            wide = (grid,) if isinstance(grid, int) else grid
-            function(wide, (block,), args, shared_mem=shared)
+        # The whole of `_here`, without its microseconds.
+        try:
+            with self._gpu:
+                function = _function(kernels, name, self.index)
+                if shared > self._allowed.get((kernels, name), 0):
+                    # 48 KiB less the kernel's static arrays unless more is asked for.
+                    function.max_dynamic_shared_size_bytes = max(function.max_dynamic_shared_size_bytes, shared)
+                    self._allowed[kernels, name] = shared
+                wide = (grid,) if isinstance(grid, int) else grid
+                function(wide, (block,), args, shared_mem=shared)
+        except RuntimeError as e:
+            told = self._told(e)
+            if told is None:
+                raise
+            raise told from e
+
+    @contextmanager
+    def _here(self, wanted: int = 0) -> Iterator[None]:
+        """Work on this GPU, with so many bytes of memory."""
+        try:
+            with self._gpu:
+                yield
+        except (MemoryError, RuntimeError) as e:
+            told = self._told(e, wanted)
+            if told is None:
+                raise
+            raise told from e
+
+    def _told(self, error: Exception, wanted: int = 0) -> InputError | None:
+        """What a user is told of an error that is not ours."""
+        said = str(error).lower()
+        # CuPy's pool, the runtime and the driver each have a class of their own for it.
+        if "out of memory" in said:
+            asked = f"{wanted / 2**30:.2f} GiB asked for, " if wanted else ""
+            return InputError(
+                f"the GPU's memory ran out ({asked}{self._left() / 2**30:.2f} GiB free): fewer reads (num_reads), or backend=cpu"
+            )
+        if "devicesunavailable" in said:
+            return InputError(f"another process keeps {self.name} to itself: backend=cpu, or wait for it")
+        return None
+
+    def _left(self) -> int:
+        try:
+            with self._gpu:
+                free, _ = self._cupy.cuda.runtime.memGetInfo()
+                return int(free) + int(self._cupy.get_default_memory_pool().free_bytes())
+        except RuntimeError:
+            # Where other processes hold all of it, not even this can be asked.
+            return 0
+
+
+def _bytes(shape: int | tuple[int, ...], kind: Any) -> int:
+    return int(np.dtype(kind).itemsize) * math.prod((shape,) if isinstance(shape, int) else shape)
 
 
 @cache
@@ -122,7 +177,7 @@ def _module(kernels: Kernels) -> Any:
 
 
 @cache
-def _function(kernels: Kernels, name: str, index: int, large: bool) -> Any:
+def _function(kernels: Kernels, name: str, index: int) -> Any:
     # Attributes are a device's own.
     return _module(kernels).get_function(name)
 

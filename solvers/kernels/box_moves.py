@@ -9,6 +9,8 @@ P(v = 1) = 1/(1 + exp(b/(T s_i))), and for a <= 0 the heat bath of the two ends.
 
 Noise: 16 bits of a Philox word for each test, as `noise.exponential_noise` expands them; the upper `BITS` of them choose one of the quantiles `LOGISTIC`.
 Draw number d of a round is half d % 512 of the 512 that blocks 8 (d // 512), ... give, at counters (block, round, member, BOX_NOISE).
+
+Sums over coordinates are sums of slices of `SLICE`: an order that a GPU can keep (`box_moves.cuh`).
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from .noise import OFFSETS
 from .philox import philox_blocks
 
 BOX_NOISE, BOX_CHOICE = 16, 17
-SPAN, BITS = 512, 12
+SPAN, BITS, SLICE = 512, 12, 64
 _SHIFT = np.uint16(16 - BITS)
 _QUANTILE = (np.arange(1 << BITS) + 0.5) / (1 << BITS)
 LOGISTIC = np.log(_QUANTILE / (1 - _QUANTILE)).astype(np.float32)
@@ -74,8 +76,11 @@ def gradient(P, c, u, g):
 def objective(c, u, g):
     """f from u and its gradient."""
     twice = 0.0
-    for i in range(u.size):
-        twice += u[i] * (g[i] + c[i])
+    for start in range(0, u.size, SLICE):
+        part = 0.0
+        for i in range(start, min(start + SLICE, u.size)):
+            part += u[i] * (g[i] + c[i])
+        twice += part
     return 0.5 * twice
 
 
@@ -173,11 +178,14 @@ def steepest(bend, reach, u, g):
 def conjugate_start(bend, u, g, direction):
     """Begin conjugate gradients on the coordinates between their ends: direction (n,) is 0 elsewhere. Returns r'r/diag."""
     product = 0.0
-    for i in range(u.size):
-        direction[i] = 0.0
-        if bend[i] > 0.0 and 0.0 < u[i] < 1.0:
-            direction[i] = -g[i] / bend[i]
-            product += g[i] * g[i] / bend[i]
+    for start in range(0, u.size, SLICE):
+        part = 0.0
+        for i in range(start, min(start + SLICE, u.size)):
+            direction[i] = 0.0
+            if bend[i] > 0.0 and 0.0 < u[i] < 1.0:
+                direction[i] = -g[i] / bend[i]
+                part += g[i] * g[i] / bend[i]
+        product += part
     return product
 
 
@@ -196,10 +204,15 @@ def conjugate_step(P, bend, reach, u, g, direction, image, product):
         if direction[i] != 0.0:
             products += add_row(P, i, direction[i], image)
     curvature = largest = slope = 0.0
-    for i in range(n):
-        curvature += direction[i] * image[i]
-        largest += reach[i] * direction[i] * direction[i]
-        slope += direction[i] * g[i]
+    for start in range(0, n, SLICE):
+        bent = size = down = 0.0
+        for i in range(start, min(start + SLICE, n)):
+            bent += direction[i] * image[i]
+            size += reach[i] * direction[i] * direction[i]
+            down += direction[i] * g[i]
+        curvature += bent
+        largest += size
+        slope += down
     sign = 1.0 if slope <= 0.0 else -1.0
     far, which = np.inf, -1
     for i in range(n):
@@ -223,9 +236,12 @@ def conjugate_step(P, bend, reach, u, g, direction, image, product):
         u[which] = 1.0 if sign * direction[which] > 0.0 else 0.0
         return -1.0, products
     after = 0.0
-    for i in range(n):
-        if direction[i] != 0.0:
-            after += g[i] * g[i] / bend[i]
+    for start in range(0, n, SLICE):
+        part = 0.0
+        for i in range(start, min(start + SLICE, n)):
+            if direction[i] != 0.0:
+                part += g[i] * g[i] / bend[i]
+        after += part
     factor = after / product
     for i in range(n):
         if direction[i] != 0.0:

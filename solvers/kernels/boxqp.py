@@ -15,7 +15,6 @@ and go on: what comes out depends on the seed, not on when it was stopped.
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import numpy as np
@@ -24,6 +23,7 @@ from numpy.typing import NDArray
 from .box_cross import cross_boxes
 from .box_moves import (
     BOX_CHOICE,
+    SLICE,
     SPAN,
     Matrix,
     add_row,
@@ -36,6 +36,7 @@ from .box_moves import (
     objective,
     steepest,
 )
+from .box_timer import temperature
 from .jit import helper, kernel
 from .philox import philox_blocks
 
@@ -67,7 +68,7 @@ class Box(NamedTuple):
 
 
 class Rules(NamedTuple):
-    """What a search is told: temperatures in units of `Box.spread`, the first and the longest anneal, and where to end."""
+    """What a search is told: temperatures in units of `Box.spread`, the longest anneal, where to end, and which numbers it draws: an island has its own."""
 
     hot: float
     cold: float
@@ -76,6 +77,7 @@ class Rules(NamedTuple):
     rounds: int
     hits: int
     target: float
+    island: int = 0
 
 
 class Search(NamedTuple):
@@ -109,7 +111,7 @@ def _begin(box, rules, s, key, words, halves):
     """Choose what the round starts from, and how hot."""
     numbers, levels = s.numbers, s.levels
     step, n = numbers[ROUND], s.u.size
-    philox_blocks(key, np.uint64(0), np.uint64(step), np.uint64(0), np.uint64(BOX_CHOICE), 1, words)
+    philox_blocks(key, np.uint64(0), np.uint64(step), np.uint64(2 * rules.island), np.uint64(BOX_CHOICE), 1, words)
     filled = numbers[FILLED]
     fresh = step == 0 or filled < s.values.size or words[0, 0] < FRESH << min(numbers[HITS], 1)
     numbers[FRESH_NOW] = fresh
@@ -125,8 +127,8 @@ def _begin(box, rules, s, key, words, halves):
     elif words[1, 0] % RANDOM_ENDS == 0:
         for i in range(n):
             if i % SPAN == 0:
-                # Member 1 of the noise: member 0 is the sweeps'.
-                draw_halves(key, i // SPAN, step, 1, words, halves)
+                # An odd member of the noise: the even one is the sweeps'.
+                draw_halves(key, i // SPAN, step, 2 * rules.island + 1, words, halves)
             s.u[i] = halves[i % SPAN] >> 15
     else:
         for i in range(n):
@@ -136,22 +138,13 @@ def _begin(box, rules, s, key, words, halves):
 
 
 @helper
-def temperature(hot, cold, kappa, t):
-    """Of the FN timer between hot and cold."""
-    if not cold < hot:
-        return cold
-    k2 = kappa / (1.0 / cold - 1.0 / hot)
-    return k2 / (k2 / hot + math.log1p(math.expm1(kappa) * t))
-
-
-@helper
 def _anneal(box, rules, s, key, words, halves, loaded):
     """One sweep; returns the chunk of draws that is loaded now."""
     n = s.u.size
     length, sweep = np.int64(s.levels[LENGTH]), s.numbers[SWEEP]
     T = temperature(s.levels[HOT_NOW], rules.cold, rules.kappa, sweep / max(length - 1, 1))
     moves, products, loaded = noisy_sweep(
-        box.P, box.diagonal, box.bend, box.spread, s.u, s.g, T, key, sweep * n, s.numbers[ROUND], 0, words, halves, loaded
+        box.P, box.diagonal, box.bend, box.spread, s.u, s.g, T, key, sweep * n, s.numbers[ROUND], 2 * rules.island, words, halves, loaded
     )  # fmt: skip
     s.counts[TESTS] += n
     s.counts[DRAWS] += n
@@ -204,10 +197,10 @@ def _conjugate(box, s, most):
 
 
 @helper
-def _cross(box, s, key, words):
+def _cross(box, rules, s, key, words):
     """Cross with random members of the pool."""
     step, filled = s.numbers[ROUND], s.numbers[FILLED]
-    philox_blocks(key, np.uint64(1), np.uint64(step), np.uint64(0), np.uint64(BOX_CHOICE), 1, words)
+    philox_blocks(key, np.uint64(1), np.uint64(step), np.uint64(2 * rules.island), np.uint64(BOX_CHOICE), 1, words)
     for k in range(PARTNERS):
         partner = np.int64((np.uint64(words[k, 0]) * np.uint64(filled)) >> np.uint64(32))
         _, _, followed = cross_boxes(
@@ -232,8 +225,11 @@ def _insert(s, value):
     for k in range(size):
         distance = 0.0
         member = s.pool[k]
-        for i in range(s.u.size):
-            distance += abs(member[i] - s.u[i])
+        for start in range(0, s.u.size, SLICE):
+            part = 0.0
+            for i in range(start, min(start + SLICE, s.u.size)):
+                part += abs(member[i] - s.u[i])
+            distance += part
         if distance < least:
             nearest, least = k, distance
         if s.values[k] > s.values[worst]:
@@ -250,7 +246,7 @@ def _end(box, rules, s, key, words):
     """Judge the local optimum: make it accurate if it is the best, else cross it or put it into the pool."""
     numbers, levels = s.numbers, s.levels
     if box.P.rows.shape[0] == 0 and numbers[CROSSED] == 0 and numbers[ROUND] > 0 and numbers[FILLED] > 1:
-        _cross(box, s, key, words)
+        _cross(box, rules, s, key, words)
         return
     value = objective(box.linear, s.u, s.g)
     same = 1e-9 * max(box.size, abs(value))

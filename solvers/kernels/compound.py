@@ -76,3 +76,59 @@ def compound_moves(indptr, middle, indices, fields, bounds, spins, before, count
         flips += count_changes(new, kept)
         store(spins, c * lanes, kept)
     counts[0] += flips
+
+
+@kernel
+def levels(indptr, indices, level):
+    """The earliest level of each centre such that centres of one level may be moved side by side, and levels one after another.
+
+    A move writes c and the neighbours that may follow, and reads their neighbours and c's: it comes after every earlier one that writes what it reads or
+    writes, or reads what it writes. indptr, indices: as above. level (n,) int32: filled. Returns how many levels there are.
+    """
+    n = level.size
+    written, read = np.full(n, -1, np.int32), np.full(n, -1, np.int32)
+    last = -1
+    for c in range(n):
+        least = max(written[c], read[c])
+        for e in range(indptr[c], indptr[c + 1]):
+            j = np.int64(indices[e]) // LANES
+            least = max(least, written[j])
+            if indptr[j + 1] - indptr[j] <= MOST_FOLLOWING:
+                least = max(least, read[j])
+                for f in range(indptr[j], indptr[j + 1]):
+                    least = max(least, written[np.int64(indices[f]) // LANES])
+        own = least + 1
+        level[c] = own
+        last = max(last, own)
+        written[c] = max(written[c], own)
+        for e in range(indptr[c], indptr[c + 1]):
+            j = np.int64(indices[e]) // LANES
+            read[j] = max(read[j], own)
+            if indptr[j + 1] - indptr[j] <= MOST_FOLLOWING:
+                written[j] = max(written[j], own)
+                for f in range(indptr[j], indptr[j + 1]):
+                    k = np.int64(indices[f]) // LANES
+                    read[k] = max(read[k], own)
+    return last + 1
+
+
+@kernel
+def stages(indptr, indices, asked, stage):
+    """The earliest stage, 1 or later, of each entry at which a neighbour is asked to follow: one after every earlier one of the same row that reads what
+    it writes.
+
+    asked (e,) bool: entries that count. stage (e,) int32: filled where asked. Rows must be symmetric.
+    """
+    n = indptr.size - 1
+    centre, latest = np.full(n, -1, np.int64), np.zeros(n, np.int32)
+    for c in range(n):
+        for e in range(indptr[c], indptr[c + 1]):
+            if asked[e]:
+                j = np.int64(indices[e]) // LANES
+                last = latest[j] if centre[j] == c else 0
+                for f in range(indptr[j], indptr[j + 1]):
+                    k = np.int64(indices[f]) // LANES
+                    if centre[k] == c:
+                        last = max(last, latest[k])
+                stage[e] = last + 1
+                centre[j], latest[j] = c, last + 1

@@ -6,6 +6,8 @@ Where two states differ, the differing spins fall into connected components of t
 
 whatever is done with the others. So each one that raises the value is flipped, one that changes nothing with probability 1/2, and the child is at
 least as good as both parents (for the travelling salesman: Whitley, Hains, Howe, GECCO 2009).
+
+Weights and fields are integers here, in units of `quantum` (`SpinSystem.exact`), and all sums int64: any order of summation gives the same.
 """
 
 from __future__ import annotations
@@ -26,27 +28,26 @@ def _coin(word, k):
 
 
 @helper
-def state_value(indptr, indices, weights, fields, x):
-    """-(sum_{i<j} w x x + sum h x), as a float64: exact for integers below 2**53."""
+def twice_value(indptr, indices, weights, fields, x):
+    """-(sum_ij w x x + 2 sum h x) over both halves of each edge, an int64: twice the value."""
     one = np.uint64(1)
-    twice, linear = 0.0, 0.0
+    twice = np.int64(0)
     for k in range(x.size):
         i = np.uint64(k)
-        s = weights.dtype.type(0)
+        s = np.int64(fields[i]) + np.int64(fields[i])
         e, end = np.uint64(indptr[i]), np.uint64(indptr[i + one])
         while e < end:
-            s += weights[e] * x[indices[e]]
+            s += np.int64(weights[e]) * x[indices[e]]
             e += one
-        twice += s * x[i]
-        linear += fields[i] * x[i]
-    return -linear - twice / 2
+        twice -= s * x[i]
+    return twice
 
 
 @helper
 def cross(indptr, indices, weights, fields, x, partner, sign, word, label, queue):
     """Flip in x every component of its difference from sign * partner that gains, and half of those that change nothing.
 
-    label (n,) int8 and queue (n,) uint32 are scratch. Returns (the rise of the value, the number of components, the couplings followed).
+    label (n,) int8 and queue (n,) uint32 are scratch. Returns (half the rise of the value, the number of components, the couplings followed).
     """
     n = x.size
     one = np.uint64(1)
@@ -55,7 +56,7 @@ def cross(indptr, indices, weights, fields, x, partner, sign, word, label, queue
         d = np.int8(x[k] != sign * partner[k])
         label[k] = d
         differing += d
-    rise = 0.0
+    rise = np.int64(0)
     parts = 0
     followed = np.uint64(0)
     if differing == 0:
@@ -67,11 +68,11 @@ def cross(indptr, indices, weights, fields, x, partner, sign, word, label, queue
         label[k] = 2
         queue[0] = k
         head, tail = np.uint64(0), np.uint64(1)
-        gain = 0.0
+        gain = np.int64(0)
         while head < tail:
             i = np.uint64(queue[head])
             head += one
-            s = fields[i]
+            s = np.int64(fields[i])
             e, end = np.uint64(indptr[i]), np.uint64(indptr[i + one])
             followed += end - e
             while e < end:
@@ -82,7 +83,7 @@ def cross(indptr, indices, weights, fields, x, partner, sign, word, label, queue
                     queue[tail] = j
                     tail += one
                 elif label[j] == 0:
-                    s += weights[e] * x[j]
+                    s += np.int64(weights[e]) * x[j]
                 e += one
             gain += s * x[i]
         flip = gain > 0 or (gain == 0 and _coin(word, k))
@@ -94,21 +95,22 @@ def cross(indptr, indices, weights, fields, x, partner, sign, word, label, queue
             if flip:
                 x[i] = -x[i]
         if flip:
-            rise += 2 * gain
+            rise += gain
     return rise, parts, followed
 
 
 @kernel
-def values_of(indptr, indices, weights, fields, rows, values):
+def values_of(indptr, indices, weights, fields, quantum, rows, values):
     """values (r,) float64 of states rows (r, n)."""
+    half = quantum / 2
     for r in range(rows.shape[0]):
-        values[r] = state_value(indptr, indices, weights, fields, rows[r])
+        values[r] = np.float64(twice_value(indptr, indices, weights, fields, rows[r])) * half
 
 
 @kernel
 def step_lineages(
-    indptr, indices, weights, fields, symmetric, rows, parents, values, share, key, island, step, queue, gains, counts
-):
+    indptr, indices, weights, fields, quantum, symmetric, rows, parents, values, share, key, island, step, queue, gains, counts
+):  # fmt: skip
     """Let each lineage keep the best of its re-annealed state and its parent, component by component.
 
     rows (r, n) int8: re-annealed states, changed. parents (r, n) int8, values (r,) float64: the lineages, kept up to date. symmetric: whether a
@@ -117,12 +119,13 @@ def step_lineages(
     spins compared and couplings followed in all this, added to.
     """
     reads, n = rows.shape
+    half = quantum / 2
     label = np.empty(n, np.int8)
     words = np.empty((4, 2), np.uint32)
     for r in range(reads):
         x = rows[r]
         philox_blocks(key, np.uint64(2 * r), np.uint64(step), np.uint64(island), np.uint64(CROSS), 2, words)
-        value = state_value(indptr, indices, weights, fields, x)
+        twice = twice_value(indptr, indices, weights, fields, x)
         partner = r
         for turn in range(2):
             for sign in range(1, -2, -2):
@@ -131,22 +134,40 @@ def step_lineages(
                     rise, parts, followed = cross(
                         indptr, indices, weights, fields, x, parents[partner], sign, word, label, queue
                     )
-                    value += rise
+                    twice += 4 * rise
                     counts[0] += 1
                     counts[1] += parts
                     counts[2] += n + np.int64(followed)
             if turn == 0:
-                gains[r] = value - values[r]
+                gains[r] = np.float64(twice) * half - values[r]
             if words[0, 0] >= share:
                 break
             partner = np.int64((np.uint64(words[1, 0]) * np.uint64(reads)) >> np.uint64(32))
         counts[2] += 2 * (n + indices.size)
-        # Summed anew, so that equal states have equal values with real weights, too.
-        value = state_value(indptr, indices, weights, fields, x)
+        # Summed anew: where a contraction's two halves of an edge were rounded apart, the rises do not add up to the last digit.
+        value = np.float64(twice_value(indptr, indices, weights, fields, x)) * half
         if value >= values[r]:
             values[r] = value
             for k in range(n):
                 parents[r, k] = x[k]
+
+
+@kernel
+def pairings(key, islands, steps, shares, partners, levels):
+    """Whom `step_lineages` crosses each lineage with, for several islands: partners, levels (islands, r) int32.
+
+    A partner is -1 where there is none. A lineage of level l > 0 meets one of level l - 1 that has already been crossed, one of level 0 none such.
+    """
+    reads = partners.shape[1]
+    words = np.empty((4, 1), np.uint32)
+    for k in range(islands.size):
+        for r in range(reads):
+            philox_blocks(key, np.uint64(2 * r), np.uint64(steps[k]), np.uint64(islands[k]), np.uint64(CROSS), 1, words)
+            partner = -1
+            if words[0, 0] < shares[k]:
+                partner = np.int64((np.uint64(words[1, 0]) * np.uint64(reads)) >> np.uint64(32))
+            partners[k, r] = partner
+            levels[k, r] = levels[k, partner] + 1 if 0 <= partner < r else 0
 
 
 @kernel

@@ -5,7 +5,8 @@
 
 Source: Chen et al., Nat. Commun. 16 (2025). The law is kept exactly; only the work is arranged otherwise. Since mu depends on the step
 through T alone, the spike condition for an integer gain is u < b(T), b = (exp(gain/T) - floor)/scale; b is tabulated at both ends of a
-block of steps, and only a u between the two values (about one in a thousand) needs the logarithms.
+block of steps, and only a u between the two values (about one in a thousand) needs the logarithms. What decides then is `exceeds`, whose
+logarithms are the same on every machine; everything else decides only what lies so far from the threshold that no rounding matters.
 """
 
 from __future__ import annotations
@@ -15,12 +16,33 @@ import math
 import numpy as np
 
 from .jit import helper, kernel
+from .log import ln, ln_plus_one
 from .philox import STEP, philox_blocks
 
 BATCH = 512
 TABLE = 256
 BLOCK = 4096
 _MARGIN = 1e-9
+
+
+@helper
+def exceeds(gain, c, start, slope, step, x):
+    """The rule: whether gain > T(step) ln(x)."""
+    return gain > c / ln_plus_one(start + slope * step) * ln(x)
+
+
+@helper
+def _spikes(gain, hot, cold, c, start, slope, step, x):
+    """`exceeds`, mostly by a rougher logarithm; T(step) lies between cold and hot."""
+    rough = math.log(x)
+    a, z = hot * rough, cold * rough
+    slack = _MARGIN * abs(a)
+    # Where one of them is infinite or NaN, neither comparison holds.
+    if gain > max(a, z) + slack:
+        return True
+    if gain <= min(a, z) - slack:
+        return False
+    return exceeds(gain, c, start, slope, step, x)
 
 
 @helper
@@ -70,6 +92,7 @@ def neurosa_steps(
     own = np.uint32(timers.shape[0] > 1)
     c, start, slope = timers[0, 0], timers[0, 1], timers[0, 2]
     log_scale, log_floor = math.log(scale + floor), math.log(floor)
+    hot, cold = math.inf, math.inf
     words = np.empty((4, BATCH), np.uint32)
     chosen = np.empty(BATCH, np.uint32)
     draw = np.empty(BATCH, np.float64)
@@ -102,7 +125,7 @@ def neurosa_steps(
             # |mu| <= these, and gains beyond them are decided without a draw.
             never, sure = hot * log_floor * (1 + _MARGIN), hot * max(log_scale, 0.0) * (1 + _MARGIN)
             span = 0
-            if largest >= 0 and max(sure, -never) < 2**30:
+            if largest >= 0 and cold > 0 and max(sure, -never) < 2**30:
                 down = min(largest, int(-never) + 1)
                 up = min(largest, int(sure) + 1)
                 if down + up + 1 <= TABLE:
@@ -110,8 +133,9 @@ def neurosa_steps(
                     for k in range(span):
                         a = _probability(k - down, hot, scale, floor)
                         z = _probability(k - down, cold, scale, floor)
-                        low[k] = min(a, z) * (1 - math.copysign(_MARGIN, min(a, z)))
-                        high[k] = max(a, z) * (1 + math.copysign(_MARGIN, max(a, z)))
+                        less, more = min(a, z), max(a, z)
+                        low[k] = less * (1 - math.copysign(_MARGIN, less)) - _MARGIN * floor / scale
+                        high[k] = more * (1 + math.copysign(_MARGIN, more)) + _MARGIN * floor / scale
         for b in range(batch):
             p = chosen[b]
             s = spins[p]
@@ -125,15 +149,17 @@ def neurosa_steps(
                     u = draw[b]
                     if u >= high[k]:
                         continue
-                    if u >= low[k] and not gain > _temperature(c, start, slope, done + b) * math.log(scale * u + floor):
+                    if not u < low[k] and not exceeds(gain, c, start, slope, done + b, scale * u + floor):
                         continue
             else:
                 if gain <= never:
                     continue
-                if gain <= sure:
-                    q = p * own
-                    t = _temperature(timers[q, 0], timers[q, 1], timers[q, 2], done + b)
-                    if not gain > t * math.log(scale * draw[b] + floor):
+                if not gain > sure:
+                    x = scale * draw[b] + floor
+                    if own > 0:
+                        c, start, slope = timers[p, 0], timers[p, 1], timers[p, 2]
+                        hot = cold = _temperature(c, start, slope, done + b)
+                    if not _spikes(gain, hot, cold, c, start, slope, done + b, x):
                         continue
             spikes += 1
             total += change

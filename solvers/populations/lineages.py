@@ -46,21 +46,32 @@ ENOUGH, MERGING = 64, 1.5
 def restart(plan: Plan, state: State, i: int) -> None:
     """New lineages for island i, from random states."""
     state.draw_starts(i)
-    state.fresh[i] = True
-    state.learnt[i] = 0
+    forget(state, i)
     plan.values(state.parents[i], state.values[i])
     state.keep(i, state.parents[i], state.values[i])
     begin(plan, state, i)
 
 
+def forget(state: State, i: int) -> None:
+    """Island i has new lineages, of which nothing is learnt yet."""
+    state.fresh[i] = True
+    state.learnt[i] = 0
+
+
 def begin(plan: Plan, state: State, i: int) -> None:
     """The next round of island i: its lineages into the engine, and a temperature for each to begin with."""
+    begin_round(state, i)
+    plan.engine.load(state.parents[i], state.work[i], state.local[i])
+
+
+def begin_round(state: State, i: int) -> None:
+    """How long the next round of island i is, and where each lineage begins."""
     fresh = bool(state.fresh[i])
     if fresh:
         state.hot[i] = state.hottest
     else:
         draws = np.random.Philox(key=np.array([state.key, CROSS], np.uint64), counter=[0, int(state.step[i]), i, 0])
-        u = np.random.Generator(draws).random((2, plan.engine.reads))
+        u = np.random.Generator(draws).random((2, state.parents.shape[1]))
         gains, times = state.learnt[i]
         known = times > 1e-3
         rate = np.where(known, gains / np.where(known, times, 1), 0)
@@ -72,7 +83,13 @@ def begin(plan: Plan, state: State, i: int) -> None:
         state.hot[i] = state.cold + share * (state.hottest - state.cold)
     state.length[i] = state.within_budget(i, int((FIRST if fresh else 1) * state.effort[i]) + GREEDY_SWEEPS)
     state.sweep[i] = 0
-    plan.engine.load(state.parents[i], state.work[i], state.local[i])
+
+
+def way(kappa: float, annealed: int, first: int, last: int) -> NDArray[np.float64]:
+    """How far 1/T has gone from 1/hot to 1/cold in sweeps first to last - 1 of a round: (last - first,)."""
+    x = np.minimum(np.arange(first, last) / max(annealed - 1, 1), 1.0)
+    out: NDArray[np.float64] = 2 / FNTimer.between(2.0, 1.0, kappa).voltage(x) - 1
+    return out
 
 
 def timers(
@@ -89,14 +106,13 @@ def timers(
     cells (4, R): how the timers' cells differ, as in `State`.
     """
     k = np.arange(first, last)
-    x = np.minimum(k / max(annealed - 1, 1), 1.0)
     start = 1 / np.maximum(hot, 1.0001 * cold)
     if cells is None or np.all(cells == 1):
         # Timers of one kappa differ in scale alone: 1/T goes the same way from 1/hot to 1/cold.
-        way = 2 / FNTimer.between(2.0, 1.0, kappa).voltage(x) - 1
-        t = 1 / (start + (1 / cold - start) * way[:, None])
+        t = 1 / (start + (1 / cold - start) * way(kappa, annealed, first, last)[:, None])
     else:
         area, capacitance, oxide, initial = cells
+        x = np.minimum(k / max(annealed - 1, 1), 1.0)
         own = FNTimer.between(1 / start, cold, kappa)
         t = own.scaled(area=area, capacitance=capacitance, oxide=oxide, initial=initial).voltage(x[:, None])
     digits, exponents = np.frexp(t)
@@ -111,21 +127,46 @@ def temperatures(state: State, i: int, kappa: float, first: int, last: int) -> N
 def finish(plan: Plan, state: State, i: int, kappa: float) -> None:
     """The end of a round, and the next one's beginning."""
     rows = np.empty_like(state.parents[i])
-    if state.effort[i] > AVERAGE:
-        # With short anneals crossover judges each place by itself, and does the same better; a first population would settle too early.
+    if polishes(state, i):
         plan.engine.polish(state.work[i], state.counts[i])
     plan.engine.unload(state.work[i], rows)
-    crossings, components = state.counts[i, 2:4].tolist()
     gains = np.zeros(plan.engine.reads)
     if state.fresh[i]:
         state.parents[i] = rows
         plan.values(state.parents[i], state.values[i])
-    elif isinstance(plan.engine, Chains) and crossings >= ENOUGH and components < MERGING * crossings:
-        _select(plan.engine, state, i, rows)
+    elif isinstance(plan.engine, Chains) and selects(plan, state, i):
+        select(plan.engine, state, i, rows)
     else:
         parents, values, counts = state.parents[i], state.values[i], state.counts[i, 2:5]
-        share = SHARE * min(1.0, AVERAGE / float(state.effort[i]))
-        cross(plan, rows, parents, values, share, gains, state.key, i, int(state.step[i]), counts)
+        cross(plan, rows, parents, values, crossed_share(state, i), gains, state.key, i, int(state.step[i]), counts)
+    if end_round(plan, state, i, gains):
+        champion(plan, state, i, kappa)
+        restart(plan, state, i)
+    else:
+        begin(plan, state, i)
+
+
+def polishes(state: State, i: int) -> bool:
+    """Whether island i makes compound moves at the end of a round.
+
+    With short anneals crossover judges each place by itself, and does the same better; a first population would settle too early.
+    """
+    return bool(state.effort[i] > AVERAGE)
+
+
+def selects(plan: Plan, state: State, i: int) -> bool:
+    """Whether crossing has been found to merge components into one."""
+    crossings, components = state.counts[i, 2:4].tolist()
+    return isinstance(plan.engine, Chains) and crossings >= ENOUGH and components < MERGING * crossings
+
+
+def crossed_share(state: State, i: int) -> float:
+    """How many of the lineages of island i are crossed with another one."""
+    return SHARE * min(1.0, AVERAGE / float(state.effort[i]))
+
+
+def end_round(plan: Plan, state: State, i: int, gains: NDArray[np.float64]) -> bool:
+    """Learn from a round of island i; returns whether its lineages have become equally good."""
     probed = bool(state.effort[i] == PROBE)
     if probed:
         state.effort[i] = _first_effort(plan, state.parents[i])
@@ -136,11 +177,7 @@ def finish(plan: Plan, state: State, i: int, kappa: float) -> None:
     state.sweep[i] = 0
     state.fresh[i] &= probed
     state.keep(i, state.parents[i], state.values[i])
-    if not probed and not state.exhausted(i) and np.mean(state.values[i] >= state.values[i].max()) >= MERGED:
-        _champion(plan, state, i, kappa)
-        restart(plan, state, i)
-    else:
-        begin(plan, state, i)
+    return not probed and not state.exhausted(i) and bool(np.mean(state.values[i] >= state.values[i].max()) >= MERGED)
 
 
 def cross(
@@ -150,8 +187,8 @@ def cross(
     """`kernels.crossover.step_lineages` on this plan's system."""
     s = plan.system
     step_lineages(
-        s.indptr, s.indices, s.weights, s.fields, not s.fields.any(), rows, parents, values, np.uint32(share * 2**32), np.uint64(key),
-        island, step, np.empty(s.n, np.uint32), gains, counts,
+        s.indptr, s.indices, *s.exact, not s.fields.any(), rows, parents, values, np.uint32(share * 2**32), np.uint64(key), island, step,
+        np.empty(s.n, np.uint32), gains, counts,
     )  # fmt: skip
 
 
@@ -169,7 +206,7 @@ def _first_effort(plan: Plan, annealed: Spins) -> float:
     return float(np.clip(AVERAGE * FEW / np.median(found), LEAST, AVERAGE))
 
 
-def _champion(plan: Plan, state: State, i: int, kappa: float) -> None:
+def champion(plan: Plan, state: State, i: int, kappa: float) -> None:
     """The lineages of island i are equally good: keep the best one, merge the champions, and draw the lesson for the next ones' length."""
     best = int(np.argmax(state.values[i]))
     state.champions[i, state.found[i] % CHAMPIONS] = state.parents[i, best]
@@ -237,7 +274,7 @@ def merge(plan: Plan, state: State, states: Spins, island: int, kappa: float) ->
     return (merged, float(value[0])) if value[0] > held[best] else (states[best], float(held[best]))
 
 
-def _select(engine: Chains, state: State, i: int, rows: Spins) -> None:
+def select(engine: Chains, state: State, i: int, rows: Spins) -> None:
     """A round where components merge into one, so that crossing would only choose between two states: each lineage keeps the better.
 
     The worst gives way to the best.

@@ -45,7 +45,7 @@ class Plan:
     def values(self, rows: Spins, values: NDArray[np.float64]) -> None:
         """values (r,) of states rows (r, n)."""
         s = self.system
-        values_of(s.indptr, s.indices, s.weights, s.fields, rows, values)
+        values_of(s.indptr, s.indices, *s.exact, rows, values)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -126,14 +126,27 @@ class State:
 
     def draw_starts(self, i: int) -> None:
         """Random states for the lineages of island i."""
+        for r, number in enumerate(self.start_numbers(i).tolist()):
+            random_spins(np.uint64(self.key), number, self.parents[i, r])
+
+    def start_numbers(self, i: int) -> NDArray[np.int64]:
+        """The reads whose first states island i begins with, (R,), for their random numbers."""
         reads = self.parents.shape[1]
         generation = int(self.found[i]) * self.parents.shape[0] + i
-        for r in range(reads):
-            random_spins(np.uint64(self.key), (generation * reads + r) % 2**32, self.parents[i, r])
+        return (generation * reads + np.arange(reads)) % 2**32
 
     def within_budget(self, i: int, length: int) -> int:
         """A round's length, cut to what island i has left, so that the last round ends cold, too."""
         return min(length, max(self.sweeps - int(self.swept[i]), 1)) if self.sweeps else length
+
+    def stretch(self, i: int, want: int) -> tuple[int, int]:
+        """The sweeps of this round that island i does next, at most `want` of them: from the first to before the last."""
+        first, done = int(self.sweep[i]), int(self.swept[i] + self.sweep[i])
+        if self.until:
+            want = min(want, self.until - done)
+        if self.sweeps:
+            want = min(want, self.sweeps - done)
+        return first, max(first, min(first + want, int(self.length[i])))
 
     def exhausted(self, i: int) -> bool:
         """Whether island i has used up its budget of sweeps."""

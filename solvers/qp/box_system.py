@@ -105,7 +105,8 @@ def box_system(problem: QP, polish: bool) -> BoxSystem:
             factor = span[0] * span[0] / unit
             data = R.data if factor == 1 else R.data * factor
         else:
-            data = R.data * (np.repeat(span, np.diff(R.indptr)) / unit) * span[R.indices]
+            # r_i r_j first: R must be as symmetric as P is.
+            data = R.data * (np.repeat(span, np.diff(R.indptr)) * span[R.indices] / unit)
         c = slope * (span / unit)
     if not (np.isfinite(base) and np.isfinite(data).all() and np.isfinite(c).all() and 0 < unit < np.inf):
         raise InputError("the objective is too large for a number somewhere in the box")

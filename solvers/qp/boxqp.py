@@ -16,9 +16,10 @@ the rows that moves add, of conjugate gradients and of factorisations; crossover
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from time import perf_counter
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -32,6 +33,10 @@ from .box_certificate import Certified, certify
 from .box_system import BoxSystem, box_system
 from .convexity import convex
 from .method import Start, Step, Tolerance, method
+
+if TYPE_CHECKING:
+    from ..cuda.boxqp import CudaBoxQP
+    from ..cuda.device import Device
 
 ROUNDS, FEW_REPEATS, REPEATS, MORE_REPEATS = 200, 4, 12, 1024
 NO_END = 2**62
@@ -63,6 +68,10 @@ class State:
     report_s: float = 0.0
     factorisations: int = 0
     products: int = 0
+
+    def budget(self, seconds_left: float) -> int:
+        """Products until the next report."""
+        return max(int(min(max(SECONDS, REPORTS * self.report_s), seconds_left) * self.rate), 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -159,15 +168,25 @@ class BoxQP:
         begun = inner.n == 0 or (start is not None and start.x is not None)
         return State(search=s, key=np.uint64(seed), lower=system.intervals, done=inner.n == 0, begun=begun)
 
+    def on_cuda(self, devices: Sequence[Device]) -> CudaBoxQP:
+        """The same on GPUs."""
+        from ..cuda.boxqp import CudaBoxQP
+
+        return CudaBoxQP(method=self, devices=tuple(devices))
+
+    def cuda_pays(self, work: float) -> bool:
+        """One search alone is faster on a CPU's core; where there is time for many, on a GPU: which it is, `work` does not say."""
+        return False
+
     def _longest(self, n: int) -> float:
         return min(max(SHORTEST, float(n)), LONGEST)
 
-    def advance(self, system: Plan, state: State, seconds_left: float) -> None:
-        """Some tens of milliseconds of rounds; where they are cut does not matter to what they find."""
+    def rules(self, system: Plan, seconds_left: float) -> Rules:
+        """Where the search ends, which depends on whether there is a time limit."""
         open_ended = math.isfinite(seconds_left)
         # Where not even Lanczos found a direction of negative curvature, a few repeats will do.
         repeats = FEW_REPEATS if system.convex is None else MORE_REPEATS if open_ended else REPEATS
-        rules = Rules(
+        return Rules(
             hot=self.hot,
             cold=self.cold,
             kappa=self.kappa,
@@ -176,8 +195,10 @@ class BoxQP:
             hits=self.repeats or repeats,
             target=-math.inf,
         )
-        seconds = min(max(SECONDS, REPORTS * state.report_s), seconds_left)
-        budget = max(int(seconds * state.rate), 1)
+
+    def advance(self, system: Plan, state: State, seconds_left: float) -> None:
+        """Some tens of milliseconds of rounds; where they are cut does not matter to what they find."""
+        rules, budget = self.rules(system, seconds_left), state.budget(seconds_left)
         began = perf_counter()
         ended, spent = search(system.system.box, rules, state.search, state.key, budget)
         took = perf_counter() - began

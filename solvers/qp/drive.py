@@ -53,27 +53,34 @@ def drive(
     versions: Mapping[str, str],
     convex: bool | None,
     checked_s: float = 0.0,
+    compiled_s: float = 0.0,
     system: Any = None,
     weights: str | Mapping[str, Any] = "ideal",
+    backend: str = "cpu",
 ) -> QPResult:
     """Run a method until its point is within the tolerance, a certificate is found, or a limit is met.
 
     Parameters
     ----------
-    checked_s
-        Seconds already spent on the problem.
+    checked_s, compiled_s
+        Seconds already spent on the problem, and on compiling before that.
     system
         What `Method.prepare` gave before, for this very problem; None: prepare.
     """
     clock = time.perf_counter
     began = clock() - checked_s
     compiling: Any
+    by_numba: Any
     with install_timer("numba:compiler_lock", lambda _: None) as compiling:
         if system is None:
             system = method.prepare(problem, tolerance, threads)
-        method.warm_up(system)
+        warming = clock()
+        with install_timer("numba:compiler_lock", lambda _: None) as by_numba:
+            method.warm_up(system)
+        # A GPU's kernels are compiled, or loaded, as they are first used.
+        loading_s = clock() - warming - (by_numba.duration if by_numba.done else 0.0) if backend == "cuda" else 0.0
         state = method.init(system, seed=seed, start=start)
-    compile_s = compiling.duration if compiling.done else 0.0
+    compile_s = loading_s + (compiling.duration if compiling.done else 0.0)
     origin = began + compile_s
     build_s = clock() - origin
     meter = machine_meter()
@@ -111,6 +118,10 @@ def drive(
                         status = QPStatus.ITERATION_LIMIT
                     elif interrupt.seen:
                         status = QPStatus.INTERRUPTED
+                    if status is not None and step.newer is not None:
+                        step = step.newer()
+                        best = _better(problem, tolerance, best, step)
+                        status = QPStatus.SOLVED if best.excess <= 1.0 else status
             if callback is not None and callback(
                 QPProgress(
                     elapsed=elapsed,
@@ -136,7 +147,7 @@ def drive(
         solver=method.name,
         settings=method.settings(),
         seed=seed,
-        backend="cpu",
+        backend=backend,
         status=status,
         x=b.x,
         y=b.y,
@@ -151,7 +162,7 @@ def drive(
         convex=convex,
         gap=best.gap,
         weights=weights if step.details is None or weights == "ideal" else {**step.details},
-        time=QPTimes(load_s=load_s, compile_s=compile_s, build_s=build_s, solve_s=solve_s),
+        time=QPTimes(load_s=load_s, compile_s=compiled_s + compile_s, build_s=build_s, solve_s=solve_s),
         energy=QPEnergy(
             account=account(events, technology, real_numbers=True), measured=meter.result(drawn), events=events
         ),

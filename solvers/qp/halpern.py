@@ -10,6 +10,8 @@ One inner step k = 0, 1, ..., for h1 = 1/(k + 2), h2 = 1 - h1 and anchors (x0, w
 with lamA >= |AA'| and lamP >= |P|; a diagonal P has its own f for each variable. Every 100 steps the distance M between the state and the bar point, in the method's
 own metric, decides on a restart, and a restart chooses the sigma that balances the distances gone since the anchor.
 
+On a GPU: `solvers.cuda.hpr`, with the same steps, restarts and sigma.
+
 Source: Chen, Sun, Yuan, Zhang, Zhao, HPR-QP: A dual Halpern Peaceman-Rachford method for solving large-scale convex composite quadratic programming, arXiv 2507.02470.
 """
 
@@ -30,6 +32,27 @@ Vector = NDArray[np.float64]
 CHECK = 100
 LEAST = 1e-12
 KERNELS = {GENERAL: hpr_general, DIAGONAL: hpr_diagonal, ZERO: hpr_linear}
+
+
+def first_sigma(c: Vector, AL: Vector, AU: Vector, lam_A: float, start: tuple[Vector, Vector] | None) -> float:
+    """The first penalty: |x| / |y| of a start (x, y), else of the sides and the cost."""
+    if start is not None:
+        x, y = float(np.linalg.norm(start[0])), float(np.linalg.norm(start[1])) * math.sqrt(lam_A)
+        if x > 0 and y > 0:
+            return x / y
+    sides = np.maximum(*(np.where(np.isfinite(v), np.abs(v), 0.0) for v in (AL, AU))) if AL.size else np.zeros(1)
+    b, d = float(np.linalg.norm(sides)), float(np.linalg.norm(c))
+    return b / d if b > 0 and d > 0 else 1.0
+
+
+def events_of(n: int, m: int, P: int, A: int, kind: int, iterations: int, *, reads: int = 1) -> Events:
+    """A step multiplies each of the P and A entries twice; the bytes are those of the entries, read so many times, and of some thirty vectors."""
+    vectors = {ZERO: 18, DIAGONAL: 30, GENERAL: 34}[kind] * n + 5 * m
+    stored = A + (P if kind == GENERAL else 0)
+    return Events(
+        multiply_adds=2 * iterations * (A + P),
+        bytes_moved=iterations * (12 * reads * stored + 8 * vectors),
+    )
 
 
 class Halpern:
@@ -65,21 +88,11 @@ class Halpern:
         self.xb, self.wb, self.yb, self.Atyb, self.zr = (np.zeros(k) for k in (n, n, m, n, n))
         self.before = tuple(np.zeros(k) for k in (n, n, m, n))
         self.room = np.zeros(n), np.zeros(n)
-        self.sigma = self._first_sigma(start)
+        self.sigma = first_sigma(f.c, f.AL, f.AU, self.lam_A, None if start is None else (self.x, self.y))
         self.iterations = self.inner = 0
         self.checked = False
         self.last = self.previous = self.first = self.best = math.inf
         self.best_sigma = self.sigma
-
-    def _first_sigma(self, start: PrimalDual | None) -> float:
-        f = self.form
-        if start is not None:
-            x, y = float(np.linalg.norm(self.x)), float(np.linalg.norm(self.y)) * math.sqrt(self.lam_A)
-            if x > 0 and y > 0:
-                return x / y
-        sides = np.maximum(*(np.where(np.isfinite(v), np.abs(v), 0.0) for v in (f.AL, f.AU))) if f.m else np.zeros(1)
-        b, c = float(np.linalg.norm(sides)), float(np.linalg.norm(f.c))
-        return b / c if b > 0 and c > 0 else 1.0
 
     def _anchor(self) -> None:
         self.anchors = self.x.copy(), self.w.copy(), self.y.copy(), self.Aty.copy()
@@ -124,14 +137,9 @@ class Halpern:
         return PrimalDual(self.xb - x0, dy, -(self.Atyb - Aty0))
 
     def events(self) -> Events:
-        """A step multiplies each entry of P and of A twice; the bytes are those of the entries, read once, and of some thirty vectors."""
+        """`events_of` its steps."""
         f = self.form
-        vectors = {ZERO: 18, DIAGONAL: 30, GENERAL: 34}[self.kind] * f.n + 5 * f.m
-        stored = f.A.nnz + (f.P.nnz if self.kind == GENERAL else 0)
-        return Events(
-            multiply_adds=2 * self.iterations * (f.A.nnz + f.P.nnz),
-            bytes_moved=self.iterations * (12 * stored + 8 * vectors),
-        )
+        return events_of(f.n, f.m, f.P.nnz, f.A.nnz, self.kind, self.iterations)
 
     def _restart_due(self) -> bool:
         merit = self.merit

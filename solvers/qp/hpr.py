@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from ...problems.quadratic.program import QP
 from .form import Form, PrimalDual
 from .halpern import Halpern
 from .method import method
 from .norms import Norms
 from .splitting import SplittingMethod
+
+if TYPE_CHECKING:
+    from ..cuda.device import Device
+    from ..cuda.qp import HPROnCUDA
+
+# Stored entries from which a GPU pays: below, a CPU has finished before a GPU has been started and its kernels loaded.
+PAYS = 1e6
 
 
 @method("hpr")
@@ -18,3 +28,19 @@ class HPR(SplittingMethod):
 
     def splitting(self, form: Form, norms: Norms, start: PrimalDual | None) -> Halpern:
         return Halpern(form, norms, start, self.check)
+
+    def cuda_pays(self, work: float) -> bool:
+        """Whether programs with so many stored entries are better solved on a GPU."""
+        return work >= PAYS
+
+    def cuda_bytes(self, problem: QP) -> int:
+        """Memory on the GPU, without presolve."""
+        from ..cuda.hpr import bytes_needed
+
+        return bytes_needed(problem.n, problem.rows, problem.P.nnz, problem.A.nnz + problem.G.nnz)
+
+    def on_cuda(self, devices: Sequence[Device]) -> HPROnCUDA:
+        """With its steps on the first of these GPUs."""
+        from ..cuda.qp import HPROnCUDA
+
+        return HPROnCUDA(self, devices[0])

@@ -69,6 +69,8 @@ class Step:
         Objective minus a lower bound of it, where the method has one.
     details
         What else is worth reporting.
+    newer
+        Where a later point than this one lies on a device: a function that fetches it, for a run that a limit ends.
     """
 
     point: Point
@@ -84,10 +86,13 @@ class Step:
     dual_ray: Vector | None = None
     gap: float | None = None
     details: Mapping[str, Any] | None = None
+    newer: Callable[[], Step] | None = None
 
 
 class Method(Protocol):
     """A frozen dataclass of settings. `prepare` is building time; `advance` does some tens of milliseconds of work, or to the next check, and returns.
+
+    One that runs on a GPU too has ``on_cuda(devices)``, which gives that form, and ``cuda_pays(work)`` (`place`).
 
     `convex_only`: whether it refuses an indefinite P. `open_ended`: whether it would go on for ever; a run without limits ends then when nothing is gained any more.
     """

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ...energy.events import Events
 from ...problems.quadratic.program import QP
 from ...qpresult import Residuals
-from .finish import Finish
+from .finish import POLISH_FROM, Finish
 from .form import Form, PrimalDual
 from .gap import close_gap
 from .method import Point, Start, Step, Tolerance
@@ -34,7 +34,10 @@ class Splitting(Protocol):
 
     iterations: int
 
-    def advance(self) -> PrimalDual: ...
+    def advance(self) -> PrimalDual | Residuals:
+        """To the next check: its point; or, where that lies on a device, about what its residuals are."""
+
+    def point(self) -> PrimalDual: ...
     def difference(self) -> PrimalDual: ...
     def events(self) -> Events: ...
 
@@ -104,6 +107,8 @@ class Run:
         self.splitting: Splitting | None = None
         self.finish: Finish | None = None
         self.phase, self.polished, self.finished = "presolve", False, False
+        # Whether a later point than `point` lies on a device.
+        self.behind = False
         self.primal_ray: Point | None = None
         self.dual_ray: Vector | None = None
         self.splitting_s = self.next_rays = 0.0
@@ -168,17 +173,40 @@ class Run:
             self.finish.seconds += time.perf_counter() - began
             return
         began = time.perf_counter()
-        scaling = self.system.scaling
-        assert scaling is not None
-        self._take(scaling.unscale(self.splitting.advance()), "splitting", False)
-        if self.splitting.iterations >= self.next_rays:
-            self.next_rays = RAYS_AGAIN * self.splitting.iterations
-            self._rays(scaling.unscale(self.splitting.difference()))
-        if self.finish is not None:
-            self.finish.saw(self.at, relative(self.residuals))
+        found = self.splitting.advance()
+        if isinstance(found, PrimalDual):
+            self._look(self.splitting, found)
+        elif self._worth(self.splitting, found):
+            self._look(self.splitting, self.splitting.point())
+        else:
+            self.behind = True
         self.splitting_s += time.perf_counter() - began
         if not np.isfinite(self.residuals.worst):
             self.finished = self.finish is None or self.finish.over
+
+    def _worth(self, splitting: Splitting, r: Residuals) -> bool:
+        """Whether to fetch a point from a device: where it may be a solution, the finish would begin with it, or rays are due, so that none is long out of sight."""
+        t, steps, f = self.system.tolerance, splitting.iterations, self.finish
+        good = r.excess(t.eps_abs, t.eps_rel) <= 1.0 or not np.isfinite(r.worst)
+        return good or steps >= self.next_rays or (f is not None and steps >= f.next_polish and relative(r) <= POLISH_FROM)
+
+    def _look(self, splitting: Splitting, point: PrimalDual) -> None:
+        """Judge the splitting's point, and take what rays there are."""
+        scaling = self.system.scaling
+        assert scaling is not None
+        self.behind = False
+        self._take(scaling.unscale(point), "splitting", False)
+        if splitting.iterations >= self.next_rays:
+            self.next_rays = RAYS_AGAIN * splitting.iterations
+            self._rays(scaling.unscale(splitting.difference()))
+        if self.finish is not None:
+            self.finish.saw(self.at, relative(self.residuals))
+
+    def _newest(self) -> Step:
+        """With the splitting's latest point, wherever it lies."""
+        if self.splitting is not None and self.behind:
+            self._look(self.splitting, self.splitting.point())
+        return self.report()
 
     def _rays(self, d: PrimalDual | None) -> None:
         """Candidate certificates, which the driver checks."""
@@ -203,6 +231,7 @@ class Run:
             polished=self.polished,
             primal_ray=self.primal_ray,
             dual_ray=self.dual_ray,
+            newer=self._newest if self.behind else None,
         )
 
 

@@ -19,11 +19,13 @@ from ...errors import InputError
 from ...fndam import FNDAMArray
 from ...problems.quadratic.program import QP
 from ...qpresult import QPProgress, QPResult
-from ..solve import available_threads, versions
+from ..placing import check_backend
+from ..solve import available_threads
 from . import method as methods
 from .convexity import convex
 from .drive import drive
 from .method import Start, Tolerance
+from .place import place, versions_there
 
 Vector = NDArray[np.float64]
 Weights = Literal["ideal", "fn-dam"] | FNDAMArray
@@ -90,7 +92,7 @@ def solve_qp(
     seed
         In [0, 2**64); drawn, and given in the result, if None.
     backend
-        "cpu", or "auto", which is the CPU in this version.
+        "cpu"; "cuda": an NVIDIA GPU, for hpr and boxqp; "auto": a GPU where one can be used and the program is large enough for it to pay, else the CPU.
     polish
         Whether to factorise matrices, which is no local operation; without it the methods multiply by P, A and G only.
     binary : (n,) bool
@@ -196,6 +198,7 @@ def solve_qp_problem(
         settings["weights"] = weights
     built = build_method(chosen, settings)
     check_accepts(built, problem, curved)
+    built, placed = place(built, limits.backend, problem)
     return drive(
         problem,
         built,
@@ -208,10 +211,11 @@ def solve_qp_problem(
         threads=limits.threads,
         technology=priced,
         load_s=load_s,
-        versions=versions(),
+        versions=versions_there(placed),
         convex=curved,
         checked_s=time.perf_counter() - began,
         weights="fn-dam" if analog else "ideal",
+        backend=placed,
     )
 
 
@@ -239,8 +243,8 @@ class Limits:
         if callback is not None and not callable(callback):
             raise InputError(f"callback must be a function, not {callback!r:.40}")
         self.seed = secrets.randbits(32) if seed is None else integer(seed, "seed", 0, 2**64 - 1)
-        if backend not in ("auto", "cpu"):
-            raise InputError(f"unknown backend {backend!r}: this version has cpu")
+        check_backend(backend)
+        self.backend = backend
         if not isinstance(polish, bool | np.bool_):
             raise InputError(f"polish must be True or False, not {polish!r:.40}")
         self.polish = bool(polish)

@@ -15,12 +15,12 @@ from ...energy import technology as find_technology
 from ...errors import InputError
 from ...problems.quadratic.program import QP
 from ...qpresult import QPProgress, QPResult
-from ..solve import versions
 from . import method as methods
 from .convexity import convex
 from .drive import drive
 from .method import Tolerance
 from .pipeline import System
+from .place import place, versions_there
 from .solve import Limits, build_method, check_accepts, starting_point
 
 
@@ -84,6 +84,7 @@ class QPSolver:
         self.problem = QP.of(P, q, G, h, A, b, lb, ub)
         self._curved = convex(self.problem.P)
         check_accepts(self._method, self.problem, self._curved)
+        self._method, self._placed = place(self._method, self._limits.backend, self.problem)
         self._system: System = self._method.prepare(self.problem, self._tolerance, self._limits.threads)
         self._last: QPResult | None = None
 
@@ -155,7 +156,7 @@ class QPSolver:
         limits = Limits(
             eps_abs=t.eps_abs,
             eps_rel=t.eps_rel,
-            backend="auto",
+            backend=self._placed,
             polish=t.polish,
             threads=self._limits.threads,
             time_limit=time_limit,
@@ -174,10 +175,11 @@ class QPSolver:
             threads=limits.threads,
             technology=self._technology,
             load_s=None,
-            versions=versions(),
+            versions=versions_there(self._placed),
             convex=self._curved,
             checked_s=time.perf_counter() - began,
             system=self._system,
+            backend=self._placed,
         )
         if np.isfinite(found.residuals.worst):
             self._last = found

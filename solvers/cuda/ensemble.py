@@ -1,0 +1,149 @@
+"""`ensemble` on GPUs: its islands are divided among them, and the host's part of a round is the CPU's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from ...errors import InputError
+from ...problems.model import Model
+from ...protocols import Report
+from ...result import Spins
+from ..ensemble import ISLANDS, Ensemble
+from ..populations.population import Plan, State
+from .descents import Descents
+from .device import Device
+from .lineages import Lineages
+
+# Of what is free on a device.
+SPARING = 0.9
+# Islands that fill a device: a block, or so many chains, to each of its multiprocessors.
+LANE_BLOCKS, CHAINS = 2, 16
+
+
+@dataclass(slots=True, kw_only=True)
+class DeviceState:
+    """The host's state, whose large arrays are not kept up to date, and the islands on each device; none before the first sweeps after `load_state`."""
+
+    host: State
+    parts: list[Lineages | Descents] = field(default_factory=list)
+
+
+class CudaEnsemble:
+    """The solver `ensemble` with its populations on GPUs."""
+
+    name = Ensemble.name
+
+    def __init__(self, solver: Ensemble, devices: Sequence[Device]) -> None:
+        self.solver, self.devices = solver, tuple(devices)
+
+    def settings(self) -> dict[str, Any]:
+        return self.solver.settings()
+
+    def prepare(self, problem: Model) -> Plan:
+        return self.solver.prepare(problem)
+
+    def memory(self, problem: Model, *, open_ended: bool, threads: int) -> int:
+        # The host keeps a copy of what a checkpoint holds.
+        return self.solver.memory(problem, open_ended=open_ended, threads=threads)
+
+    def warm_up(self, system: Plan) -> None:
+        self.solver.warm_up(system)
+
+    def init(self, system: Plan, key: int, *, open_ended: bool, threads: int, initial: Spins | None) -> DeviceState:
+        host = self.solver.blank(system, key, open_ended=open_ended, threads=self._islands(system, open_ended))
+        state = DeviceState(host=host, parts=self._parts(system, host))
+        given = None if initial is None else system.reduction.inwards(initial)
+        for part in state.parts:
+            part.begin(host, given)
+        return state
+
+    def _islands(self, plan: Plan, open_ended: bool) -> int:
+        """Islands of this run: what is asked for, or in an open-ended run what fills the devices.
+
+        Raises
+        ------
+        InputError
+            Where they do not fit.
+        """
+        fixed, each = self._bytes(plan)
+        if open_ended and self.solver.num_reads is None:
+            wanted = [max(1, self._filling(plan, device)) for device in self.devices]
+        else:
+            count = self.solver.num_reads or ISLANDS
+            wanted = [len(range(d, count, len(self.devices))) for d in range(len(self.devices))]
+        total = 0
+        for device, count in zip(self.devices, wanted, strict=True):
+            free = int(SPARING * device.free_bytes())
+            room = max(0, free - fixed) // each
+            if open_ended and self.solver.num_reads is None and room:
+                count = min(count, room)
+            if count > room:
+                raise InputError(
+                    f"{device.name}: {count} island(s) need {(fixed + count * each) / 2**30:.2f} GiB of its memory, and {free / 2**30:.2f} GiB are "
+                    "free: fewer reads (num_reads), or backend=cpu"
+                )
+            total += count
+        return total
+
+    def _bytes(self, plan: Plan) -> tuple[int, int]:
+        """Memory on a device: of the problem, and of each island."""
+        part = Descents if plan.dense is not None else Lineages
+        return part.problem_bytes(plan), part.island_bytes(plan)
+
+    def _filling(self, plan: Plan, device: Device) -> int:
+        if plan.dense is not None:
+            return -(-device.multiprocessors * CHAINS // plan.engine.reads)
+        return -(-device.multiprocessors * LANE_BLOCKS // 2)
+
+    def _parts(self, plan: Plan, state: State) -> list[Lineages | Descents]:
+        count = state.step.size
+        numbers = [np.arange(d, count, len(self.devices)) for d in range(len(self.devices))]
+        parts: list[Lineages | Descents] = []
+        for device, mine in zip(self.devices, numbers, strict=True):
+            if mine.size and plan.dense is not None:
+                parts.append(Descents(device, plan, mine))
+            elif mine.size:
+                parts.append(Lineages(device, plan, mine, self.solver.kappa))
+        return parts
+
+    def load_state(self, arrays: Mapping[str, Any]) -> DeviceState:
+        return DeviceState(host=self.solver.load_state(arrays))
+
+    def on_host(self, state: DeviceState) -> State:
+        """The CPU's state, up to date."""
+        for part in state.parts:
+            part.save(state.host)
+        return state.host
+
+    def reread(self, system: Plan, state: DeviceState, problem: Model, until: int) -> Plan:
+        """As `Ensemble.reread`, on the host."""
+        new = self.solver.reread(system, self.on_host(state), problem, until)
+        state.parts = []
+        return new
+
+    def advance(self, system: Plan, state: DeviceState, budget: int, run: Callable[..., Any]) -> None:
+        """About `budget` spin tests of every lineage, all devices at once."""
+        host, want = state.host, max(1, budget // system.system.n)
+        if not state.parts:
+            state.parts = self._parts(system, host)
+            for part in state.parts:
+                part.restore(host)
+        found = host.found.copy()
+        over = [part.queue(host, want) for part in state.parts]
+        for part, mine in zip(state.parts, over, strict=True):
+            part.finish(host, mine, run)
+        self.solver.meet(system, host, found)
+
+    def report(self, system: Plan, state: DeviceState) -> Report:
+        report = self.solver.report(system, state.host)
+
+        def candidates() -> Spins:
+            self.on_host(state)
+            assert report.candidates is not None
+            return report.candidates()
+
+        return replace(report, candidates=candidates)

@@ -1,0 +1,156 @@
+"""The ensemble on GPUs: the CPU's spins, whatever the engine, the devices and the chunks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import fnanneal
+from fnanneal import Status
+from fnanneal.errors import InputError
+from fnanneal.solvers.cuda import finding
+from fnanneal.solvers.populations import lineages
+
+from .cases import ising, random_problem, timeless
+from .cuda_shim import ShimDevice
+
+
+
+def real_problem(n, degree, fields):
+    return ising(*random_problem(np.random.default_rng(n), n, degree, "real", fields))
+
+
+PROBLEMS = {
+    "torus": "nx:grid_2d_graph(10,11,periodic=True);weights=pm1;wseed=3",
+    "regular": "nx:random_regular_graph(3,60,seed=1)",
+    "denser": "nx:gnm_random_graph(60,300,seed=2)",
+    "hub": "nx:star_graph(150)",
+    "one vertex": fnanneal.load({(0, 0): 1}),
+    "all eliminated": "nx:path_graph(9)",
+    "real": real_problem(200, 5, True),
+    "real, no fields": real_problem(220, 5, False),
+}
+
+
+def same(a, b):
+    assert a.objective == b.objective and np.array_equal(a.spins, b.spins)
+    assert np.array_equal(a.states, b.states) and a.objectives.tolist() == b.objectives.tolist()
+    mine, theirs = (timeless(r.to_dict()) for r in (a, b))
+    assert mine.pop("backend") == "cpu" and theirs.pop("backend") == "cuda"
+    assert mine == theirs
+
+
+def solve(problem, backend, **settings):
+    given = {"seed": 11, "threads": 1, "num_sweeps": 150, **settings}
+    return fnanneal.solve(PROBLEMS.get(problem, problem) if isinstance(problem, str) else problem, backend=backend, **given)
+
+
+def both(problem, **settings):
+    """The same solve on the CPU and on the devices."""
+    cpu, gpu = (solve(problem, backend, **settings) for backend in ("cpu", "cuda"))
+    same(cpu, gpu)
+    return cpu
+
+
+@pytest.fixture
+def brief(monkeypatch):
+    """Rounds so short that a small budget has champions, merges and compound moves."""
+    monkeypatch.setattr(lineages, "PROBE", 4)
+    for name, value in (("LEAST", 6), ("AVERAGE", 8), ("ORDINARY", 12), ("LONGEST", 20)):
+        monkeypatch.setattr(lineages, name, value)
+
+
+@pytest.fixture
+def devices(monkeypatch):
+    """Two GPUs, one of which runs everything the other way round."""
+    found = finding.Found(devices=(ShimDevice(), ShimDevice(descending=True)), driver=(12, 0), cupy="0")
+    monkeypatch.setattr(finding, "find", lambda: found)
+    return found.devices
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_the_same_spins(on_device, brief, name):
+    both(name)
+
+
+@pytest.mark.parametrize("name", ["torus", "real"])
+def test_chains(on_device, brief, name):
+    both(name, engine="chains", num_sweeps=100)
+
+
+def test_rounds_as_they_are(on_device):
+    """With the lengths that users have: a probe, a fresh round, crossings."""
+    both("torus", num_sweeps=700)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        dict(num_reads=1),
+        dict(num_reads=5, kappa=3.0),
+        dict(timer_mismatch=0.05),
+        dict(initial_states=np.ones(110)),
+        dict(weights="fn-dam"),
+        dict(weights=fnanneal.FNDAMArray(sweep_seconds=3600.0, reread_sweeps=40)),
+        dict(num_sweeps=1),
+    ],
+    ids=str,
+)
+def test_settings(on_device, brief, settings):
+    both("torus", **settings)
+
+
+def test_two_devices(devices, brief):
+    both("torus", num_reads=5)
+    assert all("lane_sweeps" in d.launched and "cross" in d.launched for d in devices)
+
+
+def test_too_large_for_shared_memory(monkeypatch, brief):
+    found = finding.Found(devices=(ShimDevice(shared_bytes=256),), driver=(12, 0), cupy="0")
+    monkeypatch.setattr(finding, "find", lambda: found)
+    both("torus", num_sweeps=40)
+    assert "lane_phase" in found.devices[0].launched
+
+
+@pytest.mark.parametrize("first", ["cpu", "cuda"])
+def test_a_checkpoint_of_one_backend_is_resumed_on_the_other(on_device, brief, first, tmp_path):
+    """Stopped in the middle of a round."""
+    second = "cuda" if first == "cpu" else "cpu"
+    calls = iter(range(10**6))
+    path = tmp_path / "state"
+    part = solve("torus", first, checkpoint=path, callback=lambda _: next(calls) == 3)
+    assert part.status == "stopped" and 0 < part.num_sweeps < 150
+    whole = solve("torus", "cpu")
+    rest = solve("torus", second, resume=path, seed=None, num_sweeps=None)
+    assert rest.objective == whole.objective and np.array_equal(rest.spins, whole.spins)
+    assert rest.energy.events == whole.energy.events
+
+
+def test_a_limit_fills_the_devices(devices):
+    result = solve("denser", "cuda", time_limit=0.3, num_sweeps=None)
+    assert result.status is Status.TIME_LIMIT and result.problem.objective(result.spins) == result.objective
+    # Four multiprocessors and two blocks each: four islands on each device.
+    assert result.energy.events.spin_tests == result.num_sweeps * 8 * 64 * 60
+
+
+def test_fewer_islands_where_memory_is_short(monkeypatch):
+    found = finding.Found(devices=(ShimDevice(memory=400_000, multiprocessors=100),), driver=(12, 0), cupy="0")
+    monkeypatch.setattr(finding, "find", lambda: found)
+    result = solve("denser", "cuda", time_limit=0.2, num_sweeps=None)
+    islands = result.energy.events.spin_tests / (result.num_sweeps * 64 * 60)
+    assert 1 <= islands < 100
+
+
+def test_what_does_not_fit_is_refused(monkeypatch):
+    found = finding.Found(devices=(ShimDevice(memory=50_000),), driver=(12, 0), cupy="0")
+    monkeypatch.setattr(finding, "find", lambda: found)
+    with pytest.raises(InputError, match=r"CPU: 2 island\(s\) need 0.00 GiB.*fewer reads") as e:
+        solve("denser", "cuda")
+    assert "\n" not in str(e.value)
+
+
+def test_auto_takes_the_device(on_device):
+    assert solve("torus", "auto", num_sweeps=5).backend == "cuda"
+    assert fnanneal.solve("nx:path_graph(5)", "exact", backend="auto").backend == "cpu"
+    with pytest.raises(InputError, match="exact does not run on a GPU"):
+        fnanneal.solve("nx:path_graph(5)", "exact", backend="cuda")
