@@ -1,6 +1,6 @@
 """The ensemble's targets and its comparison with other people's solvers. Resumable: a row of the store a run, and a second call runs what is missing.
 
-    python benchmarks/maxcut.py SUITE ... [--store runs/maxcut.jsonl] [--graphs G1 G2 ...] [--seconds S] [--seeds N] [--threads N]
+    python benchmarks/maxcut.py SUITE ... [--store runs/maxcut.jsonl] [--graphs G1 G2 ...] [--seconds S] [--seeds N] [--threads N] [--backend cuda]
     python benchmarks/maxcut.py --table [SUITE ...]          the tables of what is stored, without a run
     python benchmarks/maxcut.py --table --document docs/performance.md --store benchmarks/results/maxcut.jsonl
     python benchmarks/maxcut.py --quick                      the peers' table on a few graphs: some minutes
@@ -64,6 +64,7 @@ class Suite:
     seeds: int = 1
     threads: int = 2
     kind: str = "cut"
+    backend: str = "cpu"
 
 
 def numbered(*ranges: tuple[int, int]) -> tuple[str, ...]:
@@ -143,8 +144,9 @@ def run_ours(cell: Cell) -> Row:
     known = best_known(cell.graph)
     problem = graph(cell.graph)
     r = fnanneal.solve(
-        problem, cell.solver, time_limit=cell.seconds, target=known, seed=cell.seed, threads=cell.threads
-    )
+        problem, cell.solver, time_limit=cell.seconds, target=known, seed=cell.seed, threads=cell.threads,
+        backend=cell.settings or "cpu",
+    )  # fmt: skip
     assert r.verify()
     keep_record(cell.graph, r.spins, int(r.objective))
     return {
@@ -187,7 +189,8 @@ def cells(suite: Suite, store: Store) -> Iterator[Cell]:
                 if not any(reached(r) for r in others):
                     yield cell
             else:
-                yield Cell(kind="cut", solver=OURS, run=run_ours, **about)
+                settings = "" if suite.backend == "cpu" else suite.backend
+                yield Cell(kind="cut", solver=OURS, settings=settings, run=run_ours, **about)
                 if suite.kind == "peers":
                     yield Cell(kind="cut", solver="sa", run=run_ours, **about)
                     for p in PEERS:
@@ -268,9 +271,9 @@ def document(path: Path, store: Store) -> None:
 
 def overridden(suite: Suite, options: argparse.Namespace) -> Suite:
     """A suite with what the command line says."""
-    known = ("table", "graphs", "seconds", "seeds", "threads", "kind")
+    known = ("table", "graphs", "seconds", "seeds", "threads", "kind", "backend")
     fields: dict[str, Any] = {k: getattr(suite, k) for k in known}
-    for k in ("graphs", "seconds", "seeds", "threads"):
+    for k in ("graphs", "seconds", "seeds", "threads", "backend"):
         if getattr(options, k) is not None:
             fields[k] = getattr(options, k)
     return Suite(**fields)
@@ -284,6 +287,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seconds", type=float)
     parser.add_argument("--seeds", type=int)
     parser.add_argument("--threads", type=int)
+    parser.add_argument("--backend", choices=("cpu", "cuda"), help="of the ensemble")
     parser.add_argument("--table", action="store_true", help="run nothing")
     parser.add_argument("--document", type=Path, help="bring the tables of this file up to date")
     parser.add_argument("--quick", action="store_true", help=f"peers on {', '.join(QUICK)}, 5 s, one seed")

@@ -143,8 +143,8 @@ def openjij_sa(sweeps: int | None) -> Run:
     return run
 
 
-def bifurcation(mode: str) -> Run:
-    """The package simulated-bifurcation: 32 agents until the time is up; its couplings are a dense matrix."""
+def bifurcation(mode: str, device: str = "cpu") -> Run:
+    """The package simulated-bifurcation: 32 agents until the time is up, on a GPU 1024; its couplings are a dense matrix."""
 
     def run(problem: fnanneal.MaxCut, seconds: float, seed: int) -> Spins:
         try:
@@ -164,14 +164,15 @@ def bifurcation(mode: str) -> Run:
         spins, _ = simulated_bifurcation.minimize(
             matrix,
             domain="spin",
-            agents=32,
+            agents=32 if device == "cpu" else 1024,
             mode=mode,
+            device=device,
             verbose=False,
             early_stopping=False,
             max_steps=10**9,
             timeout=seconds,
         )
-        out: Spins = np.where(spins.numpy() > 0, 1, -1).astype(np.int8)
+        out: Spins = np.where(spins.cpu().numpy() > 0, 1, -1).astype(np.int8)
         return out
 
     return run

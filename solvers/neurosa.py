@@ -199,7 +199,7 @@ class NeuroSA:
 
     def scaled_timers(self, system: Neurons, state: State) -> NDArray[np.float64]:
         """The timers in the kernel's units."""
-        timers = state.timers / np.array([system.graph.unit, 1, 1])
+        timers: NDArray[np.float64] = state.timers / np.array([system.graph.unit, 1, 1])
         timers[:, 0] = np.minimum(timers[:, 0], 1e300)
         return timers
 

@@ -39,8 +39,10 @@ def place(solver: Any, backend: str) -> tuple[Any, str]:
         if not hasattr(solver, "on_cuda"):
             raise InputError(f"{solver.name} does not run on a GPU: use backend=cpu")
         return solver.on_cuda(devices), "cuda"
+    if not hasattr(solver, "on_cuda"):
+        return solver, "cpu"
     found = finding.find()
-    if found.devices and hasattr(solver, "on_cuda"):
+    if found.devices:
         return solver.on_cuda(found.devices), "cuda"
     if found.reason is not None:
         _say_once(found.reason, found.hopeful)

@@ -32,6 +32,7 @@ from ..result import Number, Result, Spins
 from ..run import drive
 from . import registry
 from .analog import AnalogProblem
+from .cuda import compiling
 from .placing import check_backend, cuda_versions, place
 
 DEFAULT_SOLVER = "ensemble"
@@ -169,6 +170,7 @@ def solve(
         load_s=load_s,
         versions={**versions(), **cuda_versions()} if placed == "cuda" else versions(),
         backend=placed,
+        compiled=compiling.seconds,
         analog=analog,
         technology=priced,
     )

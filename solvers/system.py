@@ -126,8 +126,8 @@ def fixed_point(weights: Weights, fields: Weights) -> Exact:
     # A running sum, as `np.sum` adds in an order that depends on the processor.
     total = sum(float(np.cumsum(np.abs(a))[-1]) for a in (weights, fields) if a.size)
     digits = 61 - int(np.frexp(total)[1])
-    whole = (np.rint(np.ldexp(a, digits)).astype(np.int64) for a in (weights, fields))
-    return Exact(*whole, float(np.ldexp(1.0, -digits)))
+    exact_weights, exact_fields = (np.rint(np.ldexp(a, digits)).astype(np.int64) for a in (weights, fields))
+    return Exact(exact_weights, exact_fields, float(np.ldexp(1.0, -digits)))
 
 
 def scaled_numbers(couplings: Weights, fields: Weights) -> tuple[Weights, Weights, float]:

@@ -244,7 +244,7 @@ BAD = [
     (["demo.lp", "--format", "mps"], "demo.lp: line 2: expected the name of a section|unknown section"), (["demo.lp", "--eps", "0"], "eps"), (["demo.lp", "--eps", "nan"], "eps"),
     (["demo.lp", "--eps", "-1"], "eps"), (["demo.lp", "--eps", "x"], "--eps"), (["demo.lp", "--eps-rel", "-1"], "eps"), (["demo.lp", "--time-limit", "0"], "time_limit"),
     (["demo.lp", "--time-limit", "nan"], "time_limit"), (["demo.lp", "--max-iter", "0"], "max_iter"), (["demo.lp", "--max-iter", "1.5"], "--max-iter"),
-    (["demo.lp", "--threads", "0"], "threads"), (["demo.lp", "--seed", "-1"], "seed"), (["demo.lp", "--seed", "1.5"], "--seed"), (["demo.lp", "--backend", "cuda"], "--backend"),
+    (["demo.lp", "--threads", "0"], "threads"), (["demo.lp", "--seed", "-1"], "seed"), (["demo.lp", "--seed", "1.5"], "--seed"), (["demo.lp", "--backend", "tpu"], "--backend"),
     (["demo.lp", "--bits", "8"], "--bits is for --weights fn-dam"), (["demo.lp", "--weights", "fn-dam", "--bits", "99"], "bits"), (["demo.lp", "--technology", "nope"], "nope"),
     (["demo.lp", "-o", "/nonexistent/x"], "/nonexistent/x"), (["demo.lp", "-o", "/"], "directory"), ([], "file"), (["demo.lp", "extra"], "extra"), (["demo.lp", "--bogus"], "--bogus"),
     (["nan.lp"], "nan.lp: line 3: the number 'nan' is not a number"), (["odd.txt"], r"odd.txt: the format is not known: .*\.qplib"), (["integer.lp"], "integer variables are not supported"),

@@ -110,6 +110,15 @@ def test_wide_sums(device):
     compare(device, system, reads=6, rates=[0.5, 0.2, 0.9])
 
 
+def test_halves_of_an_edge_rounded_apart(device):
+    # As in contractions, whose weights are sums of floats in two orders: rises do not add up to the last digit.
+    system = Case.random(5, 80, 4, "real", False).system
+    rng = np.random.default_rng(1)
+    apart = dataclasses.replace(system, weights=system.weights * (1 + 2e-16 * rng.integers(-4, 5, system.weights.size)))
+    assert not np.array_equal(apart.exact.weights, system.exact.weights)
+    compare(device, apart, reads=8, rates=[0.3, 0.1, 0.5, 0.2])
+
+
 @pytest.mark.parametrize("n", [1, 2, 31, 33])
 def test_small(device, n):
     for pairs in ([], [(i, i + 1, 1) for i in range(n - 1)]):

@@ -215,7 +215,7 @@ def test_the_library_says_it_once(monkeypatch, caplog) -> None:
         monkeypatch.setattr(finding, "find", lambda h=hopeful: finding.Found(reason=reason, driver=(12, 4), hopeful=h))
         with caplog.at_level("INFO", logger="fnanneal"):
             for _ in range(3):
-                assert placing.place(object(), "auto")[1] == "cpu"
+                assert placing.place(types.SimpleNamespace(on_cuda=None), "auto")[1] == "cpu"
         assert [(r.levelname, r.getMessage()) for r in caplog.records] == [(level, f"solving on the CPU: {reason}")]
     placing._say_once.cache_clear()
     with pytest.raises(InputError, match=f"no GPU can be used: {reason}"):
@@ -288,7 +288,7 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> Any:
     """GPU 1 of two, its CuPy and its kernel."""
     cupy, function = fake(HOPPER, HOPPER), Function()
     monkeypatch.setitem(sys.modules, "cupy", cupy)
-    monkeypatch.setattr("fnanneal.solvers.cuda.device._function", lambda kernels, name, index: function)
+    monkeypatch.setattr("fnanneal.solvers.cuda.compiling.function", lambda kernels, name, device, capability: function)
     device = CupyDevice(1)
     cupy.array = lambda host, order: fake_cupy.ndarray(np.array(host, order=order))
     return device, cupy, function

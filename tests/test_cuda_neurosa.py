@@ -14,27 +14,33 @@ from fnanneal import InputError, Status, solve
 from fnanneal.fndam import FNDAMArray
 from fnanneal.problems.models import QUBO
 from fnanneal.solvers.cuda import finding
-from fnanneal.solvers.cuda.neurosa import CudaNeuroSA, Form
-from fnanneal.solvers.cuda.source import Kernels
+from fnanneal.solvers.cuda.neurosa import Form
 from fnanneal.solvers.kernels.neurosa import neurosa_steps
 from fnanneal.solvers.neurosa import NeuroSA
 
 from . import oracles as oracle
 from .cases import Case, ising, random_problem
-from .cuda_shim import ShimDevice
+from .cuda_shim import COMPILER, ShimDevice
 
 KEY = 0x9ABC_DEF0_1234_5678
 READ = 2**32 - 3
+needs_compiler = pytest.mark.skipif(COMPILER is None, reason="no g++ to compile the kernels for the CPU")
 UNITS = {"pm1": 1.0, "large": 5e4, "real": 1.0}
 
 
 class Run:
     """One launch after another over some reads of a case, by the CPU's kernel or by the device's."""
 
-    def __init__(self, case: Case, timers: Any, shift: Any, *, scale: float = 2.5, floor: float = 1e-6, reads: int = 2) -> None:
+    def __init__(
+        self, case: Case, timers: Any, shift: Any, *, scale: float = 2.5, floor: float = 1e-6, reads: int = 2
+    ) -> None:
         self.case, self.graph, self.reads, self.scale, self.floor = case, case.system, reads, scale, floor
         self.timers = np.atleast_2d(np.array(timers, np.float64))
-        self.shift = np.zeros(case.system.n, case.system.weights.dtype) if shift is None else np.array(shift, case.system.weights.dtype)
+        self.shift = (
+            np.zeros(case.system.n, case.system.weights.dtype)
+            if shift is None
+            else np.array(shift, case.system.weights.dtype)
+        )
         self.spins = np.array([case.spins * (1 if r % 2 else -1) for r in range(reads)], np.int8)
         self.fields = np.array([case.system.local_fields(s) for s in self.spins])
         self.best = self.spins.copy()
@@ -99,7 +105,18 @@ def forms(system: Any) -> list[Form]:
     return [Form(word=w, n=system.n) for w in words[words.index(narrow.word) : 3 if system.integral else 4]]
 
 
-def compare(device: Any, case: Case, timers: Any, first: int, steps: int, shift: Any = None, *, oracles: bool = True, every: bool = False, **settings: Any) -> Run:
+def compare(
+    device: Any,
+    case: Case,
+    timers: Any,
+    first: int,
+    steps: int,
+    shift: Any = None,
+    *,
+    oracles: bool = True,
+    every: bool = False,
+    **settings: Any,
+) -> Run:
     host = Run(case, timers, shift, **settings).host(first, [steps])
     assert host.counts[:, 1].min() > 0
     for k, form in enumerate(forms(case.system)[: None if every else 1]):
@@ -140,14 +157,27 @@ def test_own_timers_and_shifted_gains(device, weights):
     assert not np.array_equal(own.spins, shifted.spins)
 
 
-@pytest.mark.parametrize(("scale", "floor"), [(1.0, 0.05), (0.2, 1e-6), (20.0, 0.9), (1e-3, 0.5), (2.5, 1e-40), (2.5, 1e-320), (1e-40, 1e-41)])
+@pytest.mark.parametrize(
+    ("scale", "floor"), [(1.0, 0.05), (0.2, 1e-6), (4.0, 0.9), (1e-3, 0.5), (2.5, 1e-40), (2.5, 1e-320), (1e-40, 1e-41)]
+)
 @pytest.mark.parametrize("weights", ["pm1", "real"])
 def test_thresholds(device, weights, scale, floor):
     case = Case.random(16, 50, 9, weights, True, coloured=False)
     compare(device, case, (3.0, 0.5, 1e-3), 0, 500, scale=scale, floor=floor, oracles=floor > 1e-300)
 
 
-@pytest.mark.parametrize("timer", [(1e300, 1e-12, 1e-15), (1e-50, 0.5, 1e-3), (1e-300, 0.5, 1e300), (5.0, 1e-30, 1e-33), (1e38, 1e-3, 1e-6), (0.5, 1e60, 1e57), (2e-42, 1e-42, 1e-45)])
+@pytest.mark.parametrize(
+    "timer",
+    [
+        (1e300, 1e-12, 1e-15),
+        (1e-50, 0.5, 1e-3),
+        (1e-300, 0.5, 1e300),
+        (5.0, 1e-30, 1e-33),
+        (1e38, 1e-3, 1e-6),
+        (0.5, 1e60, 1e57),
+        (2e-42, 1e-42, 1e-45),
+    ],
+)
 @pytest.mark.parametrize("weights", ["pm1", "real"])
 def test_temperatures_beyond_floats(device, weights, timer):
     compare(device, Case.random(17, 40, 5, weights, True, coloured=False), timer, 0, 300)
@@ -187,9 +217,11 @@ def test_integer_gains_beside_a_threshold(device):
         case = Case.of([], fields, np.random.default_rng(2), coloured=False)
         case.spins[:] = -1
         twin = Run(case, (c, 0.5, 1e-3), None, reads=1).host(step, [1])
-        run = Run(case, (c, 0.5, 1e-3), None, reads=1).device(device, step, [1], Form(word="int", n=n), shared=False, warps=1)
+        run = Run(case, (c, 0.5, 1e-3), None, reads=1).device(
+            device, step, [1], Form(word="int", n=n), shared=False, warps=1
+        )
         run.check(twin)
-        assert run.counts[0, 1] == int(-(10**6) > -(10**6 - off))
+        assert run.counts[0, 1] == int(off < 0)
 
 
 def test_a_hub_and_a_journal_that_overflows(device):
@@ -207,7 +239,11 @@ def test_packing():
         for n in (1, 7, 16, 33):
             form = Form(word=word, n=n)
             spins = rng.choice(np.array([-1, 1], np.int8), (3, n))
-            fields = rng.uniform(-most, most, (3, n)) if word == "double" else rng.integers(-most, most + 1, (3, n)).astype(np.int32)
+            fields = (
+                rng.uniform(-most, most, (3, n))
+                if word == "double"
+                else rng.integers(-most, most + 1, (3, n)).astype(np.int32)
+            )
             fields[0, 0], fields[1, 0] = most, -most
             packed = form.pack(spins, fields)
             assert packed.shape == (3, form.stride) and form.stride % 16 == 0
@@ -224,8 +260,7 @@ def problem(seed: int, n: int, weights: str, fields: bool = True) -> Any:
 
 
 def qubo(n: int) -> QUBO:
-    rng = np.random.default_rng(7)
-    return QUBO.from_matrix(np.triu(rng.integers(-3, 4, (n, n)))) if hasattr(QUBO, "from_matrix") else problem(7, n, "pm1").to_qubo()
+    return problem(7, n, "pm1").to_qubo()
 
 
 def same(a: Any, b: Any) -> None:
@@ -266,7 +301,14 @@ def test_chunks_do_not_matter(on_device, monkeypatch):
     monkeypatch.setattr("fnanneal.solvers.cuda.neurosa.LAUNCH", 50)
     seen: list[int] = []
     cut = solve(
-        problem(1, 60, "real"), "neurosa", seed=3, num_steps=1000, num_reads=3, backend="cuda", callback=lambda p: seen.append(p.spin_tests), **FAST
+        problem(1, 60, "real"),
+        "neurosa",
+        seed=3,
+        num_steps=1000,
+        num_reads=3,
+        backend="cuda",
+        callback=lambda p: seen.append(p.spin_tests),
+        **FAST,
     )
     assert len(seen) > 3
     same(cut, whole)
@@ -279,12 +321,16 @@ def test_a_run_goes_on_on_the_other_backend(on_device, monkeypatch, tmp_path: Pa
     arguments: dict[str, Any] = {"num_steps": 1200, "num_reads": 3, "timer_mismatch": 0.05, **FAST}
     chosen = problem(8, 50, weights)
     file, other = tmp_path / "run.npz", "cpu" if begin == "cuda" else "cuda"
-    part = solve(chosen, "neurosa", seed=3, backend=begin, checkpoint=file, callback=lambda p: p.spin_tests > 1000, **arguments)
+    part = solve(
+        chosen, "neurosa", seed=3, backend=begin, checkpoint=file, callback=lambda p: p.spin_tests > 1000, **arguments
+    )
     assert part.status is Status.STOPPED
     ends = [solve(chosen, resume=file, backend=b) for b in (other, begin)]
     whole = solve(chosen, "neurosa", seed=3, backend="cpu", **arguments)
     for end in ends:
-        assert np.array_equal(end.states, whole.states) and end.events == whole.events and end.objective == whole.objective
+        assert (
+            np.array_equal(end.states, whole.states) and end.events == whole.events and end.objective == whole.objective
+        )
 
 
 def test_states_are_the_cpus(device):
@@ -304,29 +350,47 @@ def test_states_are_the_cpus(device):
     assert [report.spins(r).tolist() for r in (4, 0, 1)] == its.best[[4, 0, 1]].tolist()
 
 
+@needs_compiler
 @pytest.mark.parametrize("count", [2, 3, 7])
 def test_several_devices(monkeypatch, count):
     devices = tuple(ShimDevice(descending=k % 2 == 1) for k in range(count))
     monkeypatch.setattr(finding, "find", lambda: finding.Found(devices=devices, driver=(12, 0), cupy="0"))
     arguments: dict[str, Any] = {"solver": "neurosa", "seed": 3, "num_steps": 1500, "num_reads": 5, **FAST}
-    same(solve(problem(1, 60, "pm1"), backend="cuda", **arguments), solve(problem(1, 60, "pm1"), backend="cpu", **arguments))
+    same(
+        solve(problem(1, 60, "pm1"), backend="cuda", **arguments),
+        solve(problem(1, 60, "pm1"), backend="cpu", **arguments),
+    )
     assert sum(len(d.launched) > 2 for d in devices) == min(count, 5)
 
 
-@pytest.mark.parametrize(("n", "reads", "shared", "kernel"), [(60, 200, 2**16, "neurosa_shared"), (60, 40, 32, "neurosa_global"), (900, 3, 2**11, "neurosa_shared"), (900, 40, 2**11, "neurosa_global")])
+@needs_compiler
+@pytest.mark.parametrize(
+    ("n", "reads", "shared", "kernel"),
+    [
+        (60, 200, 2**16, "neurosa_shared"),
+        (60, 40, 32, "neurosa_global"),
+        (900, 3, 2**11, "neurosa_shared"),
+        (900, 40, 2**11, "neurosa_global"),
+    ],
+)
 def test_the_kernel_that_suits(monkeypatch, n, reads, shared, kernel):
     device = ShimDevice(shared_bytes=shared, multiprocessors=4)
     monkeypatch.setattr(finding, "find", lambda: finding.Found(devices=(device,), driver=(12, 0), cupy="0"))
     arguments: dict[str, Any] = {"solver": "neurosa", "seed": 3, "num_steps": 50, "num_reads": reads, **FAST}
-    same(solve(problem(1, n, "pm1"), backend="cuda", **arguments), solve(problem(1, n, "pm1"), backend="cpu", **arguments))
+    same(
+        solve(problem(1, n, "pm1"), backend="cuda", **arguments),
+        solve(problem(1, n, "pm1"), backend="cpu", **arguments),
+    )
     assert device.launched[-1] == kernel
 
 
+@needs_compiler
 def test_too_little_memory(monkeypatch):
     device = ShimDevice(memory=3 * 2**20)
     monkeypatch.setattr(finding, "find", lambda: finding.Found(devices=(device,), driver=(12, 0), cupy="0"))
-    with pytest.raises(InputError, match=r"10000 reads need 0\.\d+ GiB on CPU, which has 0\.00293 GiB free: fewer reads \(num_reads\)") as e:
+    with pytest.raises(
+        InputError, match=r"10000 reads need 0\.\d+ GiB on CPU, which has 0\.00293 GiB free: fewer reads \(num_reads\)"
+    ) as e:
         solve(problem(1, 60, "pm1"), "neurosa", num_reads=10_000, num_steps=10, backend="cuda")
     assert "\n" not in str(e.value)
     assert solve(problem(1, 60, "pm1"), "neurosa", num_reads=10, num_steps=10, backend="cuda").backend == "cuda"
-    assert CudaNeuroSA.name == NeuroSA.name and Kernels("neurosa") is not None

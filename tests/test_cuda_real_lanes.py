@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from fnanneal.solvers.cuda import source
-from fnanneal.solvers.cuda.real_lanes import DeviceRealLanes, narrowed
+from fnanneal.solvers.cuda.real_lanes import DeviceRealLanes
 from fnanneal.solvers.kernels.noise import SPAN, exponential_noise
 from fnanneal.solvers.kernels.philox import TILE
 from fnanneal.solvers.kernels.vector import LANES
-from fnanneal.solvers.populations.engines import RealLanes
+from fnanneal.solvers.populations.engines import HOTTEST, RealLanes
 from fnanneal.solvers.system import spin_system
 
 from . import oracles
@@ -48,14 +48,14 @@ def packed(work):
 
 def on_gpu(device, engine, work, islands, firsts, temperatures, key=KEY, *, flips=0, **how):
     sweeps = np.array([len(t) for t in temperatures], np.int32)
-    table = np.full((len(temperatures), max(1, int(sweeps.max())), LANES), np.nan)
+    table = np.ones((len(temperatures), max(1, int(sweeps.max())), LANES))
     for row, t in zip(table, temperatures, strict=True):
         row[: len(t)] = t
     words, counts = device.upload(packed(work)), device.upload(np.full(len(sweeps), flips, np.uint64))
     moves = DeviceRealLanes(device, engine, **how)
     moves.sweeps(
         words, device.upload(np.array(islands, np.uint32)), device.upload(np.array(firsts, np.uint32)), sweeps,
-        device.upload(narrowed(table)), key, counts,
+        device.upload(np.clip(table, 0, HOTTEST).astype(np.float32)), key, counts,
     )  # fmt: skip
     return device.download(words), device.download(counts).tolist()
 

@@ -101,7 +101,7 @@ def test_every_bit(device, weights, heat_bath, shape):
 
 @pytest.mark.parametrize("speculative", [False, True])
 @pytest.mark.parametrize("resident", [False, True])
-@pytest.mark.parametrize("block", [32, 128])
+@pytest.mark.parametrize("block", [32, 128, 512])
 @pytest.mark.parametrize("weights", ["pm1", "real"])
 def test_shapes(device, weights, block, resident, speculative):
     """Windows shorter and longer than a run, a block longer than a window, and rows of more spins than a group of threads."""
@@ -110,6 +110,8 @@ def test_shapes(device, weights, block, resident, speculative):
     for window in (SPAN, 3 * SPAN):
         shape = Shape(block=block, window=window, tabulated=False, resident=resident, speculative=speculative)
         both.advance(slopes_of(system, 2), [3, 1], 5, shape=shape)
+        # Cold: some steps flip nothing.
+        both.advance(slopes_of(system, 5, 2.0, 4.0), [3, 1], 7, shape=shape)
     both.check()
 
 

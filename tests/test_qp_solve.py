@@ -153,7 +153,7 @@ def test_certificates_are_not_taken_on_trust():
         ({}, {"time_limit": 0}, "time_limit must be positive and finite, not 0"),
         ({}, {"max_iter": 0}, "max_iter must be an integer from 1 to 2**63 - 1, not 0"),
         ({}, {"seed": -1}, "seed must be an integer from 0 to 2**64 - 1, not -1"),
-        ({}, {"backend": "tpu"}, "unknown backend 'tpu': this version has cpu"),
+        ({}, {"backend": "tpu"}, "unknown backend 'tpu'; there are: auto, cpu, cuda"),
         ({}, {"polish": 1}, "polish must be True or False, not 1"),
         ({}, {"callback": 1}, "callback must be a function, not 1"),
         ({}, {"x0": [1.0]}, "x0 has shape (1,), it must be (2,)"),

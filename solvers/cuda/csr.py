@@ -49,9 +49,11 @@ class Sparse:
     step: int
 
     @classmethod
-    def upload(cls, device: Device, start: NDArray[Any], index: NDArray[Any], values: Vector) -> Sparse:
+    def upload(
+        cls, device: Device, start: NDArray[Any], index: NDArray[Any], values: Vector, lanes: int | None = None
+    ) -> Sparse:
         """values: (1 or B, nnz)."""
-        lanes = lanes_for(index.size, start.size - 1)
+        lanes = lanes_for(index.size, start.size - 1) if lanes is None else lanes
         far, chunk, begin, end = rows_in_chunks(start, lanes)
         cuts = [far, chunk, begin, end] if far.size else [np.zeros(1)]
         ints = np.concatenate([v.astype(np.int32) for v in (start, *cuts, index)])

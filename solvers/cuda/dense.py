@@ -15,10 +15,10 @@ from .source import Kernels
 
 NAMES = {"int8": "int8", "int16": "short", "int32": "int", "float32": "float", "float64": "double"}
 SPAN, WORDS = 256, 8
-# Room for the rows of no couplings that fill up the last step of `bit_sweeps`.
+# Room for the rows of no couplings that fill up the last step of `bit_sweeps`; and as many places of the ring stand twice.
 SPARE = 32
 # A multiprocessor hides its latencies behind as many chains as find room there: fewer, and their fields do better in its caches.
-LEAST_CHAINS = 4
+LEAST_CHAINS = 8
 WARPS = 2
 
 
@@ -45,7 +45,7 @@ class Room:
         """For n spins, with at most `most` bytes of shared memory a block; `far` decides itself by what is best."""
         capacity = 1 << (n + SPARE - 1).bit_length()
         always = 768 + (4 * WORDS + 8) * -(-n // SPAN)
-        near = always + width * itemsize + 2 * capacity
+        near = always + width * itemsize + 2 * (capacity + SPARE)
         if far is None:
             # A flip is 2 spin or 2 spin + 1, and 2 n is none.
             far = 2 * n >= 2**16 or LEAST_CHAINS * near > most
@@ -109,7 +109,7 @@ class Chains:
             rows, near, base = bit_rows(matrix, n)
             kernels, kernel = Kernels("bits", defines), "bit_sweeps"
             before: tuple[Any, ...] = (device.upload(rows), device.upload(near), device.upload(base))
-            sizes: tuple[Any, ...] = (np.int64(rows.shape[1]),)
+            sizes: tuple[Any, ...] = (np.uint32(rows.shape[1]),)
             bound = scalar(np.float32, matrix.bound)
             after: tuple[Any, ...] = (np.int32(matrix.low), np.int32(matrix.step), bound)
         else:
@@ -135,7 +135,7 @@ class Chains:
             spins=device.zeros((count, matrix.width // 32), np.uint32),
             local=device.zeros((count, matrix.width), matrix.kind),
             flips=device.zeros(count, np.int64),
-            lists=device.empty(count * room.capacity if room.far else 1, np.uint32),
+            lists=device.empty(count * (room.capacity + SPARE) if room.far else 1, np.uint32),
         )
 
     def sweeps(self, temperatures: Array, key: int, first: int) -> None:
@@ -195,7 +195,7 @@ def bit_rows(matrix: Bits, n: int) -> tuple[NDArray[np.uint32], NDArray[np.uint3
 def chain_bytes(matrix: Matrix, n: int) -> int:
     """Bytes of one chain on a GPU, at most."""
     room = Room.of(n, matrix.width, matrix.kind.itemsize, 0)
-    return matrix.width // 8 + matrix.width * matrix.kind.itemsize + 12 + 4 * room.capacity
+    return matrix.width // 8 + matrix.width * matrix.kind.itemsize + 12 + 4 * (room.capacity + SPARE)
 
 
 def matrix_bytes(matrix: Matrix, n: int) -> int:

@@ -220,7 +220,7 @@ class Descents:
         slope = 0.0 if leg is None or leg.slope is None else leg.slope
         place, step = (0, 0) if leg is None else (leg.place, leg.step)
         self.device.launch(
-            self._kernels, "select", self.numbers.size, BLOCK, self._values, self._islands, self._best_values, self._best, chains.spins,
+            self._kernels, "choose", self.numbers.size, BLOCK, self._values, self._islands, self._best_values, self._best, chains.spins,
             chains.local, np.int32(chains.width), np.int32(leg is not None), np.float64(slope), np.uint64(state.key),
             np.uint32(place % 2**32), np.uint32(step % 2**32),
         )  # fmt: skip

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import InputError
-from .source import OPTIONS, Kernels, text
+from . import compiling
+from .source import Kernels
 
 Array = Any
 
@@ -64,7 +64,9 @@ class CupyDevice:
         # A kernel's static shared memory comes out of the same: 1 KiB is left for it.
         self._shared_bytes = int(facts["sharedMemPerBlockOptin"]) - 1024
         self.memory_bytes = int(facts["totalGlobalMem"])
-        self.capability = f"{facts['major']}.{facts['minor']}"
+        self._capability = int(facts["major"]), int(facts["minor"])
+        self.capability = ".".join(map(str, self._capability))
+        self._functions: dict[tuple[Kernels, str], Any] = {}
         # Dynamic shared memory that each kernel has been allowed [bytes].
         self._allowed: dict[tuple[Kernels, str], int] = {}
 
@@ -116,7 +118,10 @@ class CupyDevice:
         # The whole of `_here`, without its microseconds.
         try:
             with self._gpu:
-                function = _function(kernels, name, self.index)
+                function = self._functions.get((kernels, name))
+                if function is None:
+                    function = compiling.function(kernels, name, self._gpu, self._capability)
+                    self._functions[kernels, name] = function
                 if shared > self._allowed.get((kernels, name), 0):
                     # 48 KiB less the kernel's static arrays unless more is asked for.
                     function.max_dynamic_shared_size_bytes = max(function.max_dynamic_shared_size_bytes, shared)
@@ -166,20 +171,6 @@ class CupyDevice:
 
 def _bytes(shape: int | tuple[int, ...], kind: Any) -> int:
     return int(np.dtype(kind).itemsize) * math.prod((shape,) if isinstance(shape, int) else shape)
-
-
-@cache
-def _module(kernels: Kernels) -> Any:
-    import cupy
-
-    # CuPy compiles at the first use, and keeps the result on disk by text, options, compiler and GPU.
-    return cupy.RawModule(code=text(kernels), options=OPTIONS)
-
-
-@cache
-def _function(kernels: Kernels, name: str, index: int) -> Any:
-    # Attributes are a device's own.
-    return _module(kernels).get_function(name)
 
 
 def scalar(kind: Any, value: Any) -> Any:

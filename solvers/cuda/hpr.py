@@ -6,7 +6,6 @@ A and A' once: the CPU's one reading would take atomic sums, whose order is chan
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,7 +47,7 @@ BLOCK, LEAST_BLOCK, TOTALS_BLOCK = 256, 64, 512
 # Blocks a multiprocessor that a launch is cut into at most.
 BLOCKS_EACH = 16
 # Entries read a step up to which one block does a program's steps as fast as launches for each stage follow one another; the more where programs fill the GPU.
-WHOLE, WHOLE_OF_MANY = 2**16, 2**18
+WHOLE, WHOLE_OF_MANY = 2**17, 2**19
 # Shared memory for a block's vectors: three blocks share an H100's multiprocessor.
 HELD_BYTES = 72 * 1024
 
@@ -148,7 +147,7 @@ class Programs:
     def _scalars(self, s: Shape) -> Vector:
         out = np.zeros((self.count, len(SCALARS)))
         first = {"SIGMA": s.sigma, "BEST_SIGMA": s.sigma, "LAM_A": s.lam_A, "LAM_P": s.lam_P}
-        for name, value in (first | {k: np.inf for k in ("LAST", "PREVIOUS", "BEST")}).items():
+        for name, value in (first | dict.fromkeys(("LAST", "PREVIOUS", "BEST"), np.inf)).items():
             out[:, SCALARS[name]] = value
         return out
 
@@ -163,6 +162,8 @@ class Programs:
         """Go on with these programs alone."""
         self.active = self.device.upload(which.astype(np.int32))
         self.which, self.running = which, int(which.size)
+        room, sizes = np.int64(self.room.shape[1]), (np.int64(self.n), np.int64(self.m))
+        self.common = self.active, self.work, self.state, self.room, room, *sizes, np.int32(self.kind)
 
     def advance(self) -> None:
         """To the next check."""
@@ -211,11 +212,7 @@ class Programs:
         """A kernel of `threads` threads a program, or so."""
         block = self.block if block is None else block
         grid = min(max(-(-threads // block), 1), BLOCKS_EACH * self.device.multiprocessors)
-        self.device.launch(KERNELS, name, (grid, self.running), block, *self._common(), *args)
-
-    def _common(self) -> tuple[Any, ...]:
-        room = np.int64(self.room.shape[1])
-        return self.active, self.work, self.state, self.room, room, np.int64(self.n), np.int64(self.m), np.int32(self.kind)
+        self.device.launch(KERNELS, name, (grid, self.running), block, *self.common, *args)
 
     def _far(self, M: Sparse, rows: int, of: str, mode: int) -> None:
         if M.longs:
@@ -274,12 +271,13 @@ class Programs:
         matrices = [a for M in (self.P, self.A, self.At) for a in (*M.args, *M.shape_args)]
         held = np.int32(self.held > 0)
         numbers = np.int32(0), np.int32(steps), held
-        args = (*self._common(), *matrices, *numbers)
+        args = (*self.common, *matrices, *numbers)
         self.device.launch(KERNELS, "hpr_steps", self.running, block, *args, shared=self.held)
 
 
 def _row(values: Vector, k: int) -> Vector:
-    return values[k if values.shape[0] > 1 else 0]
+    row: Vector = values[k if values.shape[0] > 1 else 0]
+    return row
 
 
 def _product(pattern: Any, values: Vector, y: Vector) -> Vector:

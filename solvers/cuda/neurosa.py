@@ -167,7 +167,9 @@ class CudaNeuroSA:
         """Refuse reads that do not fit the devices' memory."""
         graph, form = system.graph, Form.of(system)
         width = graph.weights.itemsize
-        fixed = 8 * (graph.n + 1) + (4 + width) * graph.indices.size + width * graph.n + 24 * self._cells(graph.n) + 2**20
+        fixed = (
+            8 * (graph.n + 1) + (4 + width) * graph.indices.size + width * graph.n + 24 * self._cells(graph.n) + 2**20
+        )
         for device, first, end in self._divided():
             needed = fixed + (end - first) * (form.stride + 5 * graph.n + 40)
             free = device.free_bytes()
@@ -199,7 +201,7 @@ class CudaNeuroSA:
                 device.write(shard.neurons[a - first : b - first], form.pack(host.spins[a:b], host.fields[a:b]))
             state.shards.append(shard)
         none = np.zeros((0, graph.n), np.int8)
-        state.host = replace(host, spins=none, best=none, fields=none, journal=none)
+        state.host = replace(host, spins=none, best=none, fields=none, journal=none.astype(np.int32))
 
     def on_host(self, state: CudaState) -> State:
         """The CPU's state."""
@@ -251,7 +253,9 @@ class CudaNeuroSA:
     def _resident(shard: Shard, warps: int) -> int:
         """Reads that a multiprocessor's shared memory holds."""
         room = shard.device.shared_bytes
-        return 0 if warps * shard.form.stride > room else (room + _SYSTEM) // (warps * shard.form.stride + _SYSTEM) * warps
+        return (
+            0 if warps * shard.form.stride > room else (room + _SYSTEM) // (warps * shard.form.stride + _SYSTEM) * warps
+        )
 
     @staticmethod
     def _shared(shard: Shard) -> bool:
@@ -285,6 +289,8 @@ class _Best:
             self._all = np.concatenate([s.device.download(s.best) for s in self._shards])
         self._asked = True
         if self._all is not None:
-            return self._all[r].copy()
-        shard = next(s for s in self._shards if r < s.first + s.reads)
-        return shard.device.download(shard.best[r - shard.first])  # type: ignore[no-any-return]
+            row: Spins = self._all[r].copy()
+        else:
+            shard = next(s for s in self._shards if r < s.first + s.reads)
+            row = shard.device.download(shard.best[r - shard.first])
+        return row

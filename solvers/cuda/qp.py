@@ -1,7 +1,8 @@
-"""The method `hpr` with its steps on a GPU; presolve, scaling, the finish and every judgement stay where they were."""
+"""The methods `hpr` and `rapdhg` with their steps on a GPU; presolve, scaling, the finish and every judgement stay where they were."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -14,14 +15,15 @@ from ...problems.quadratic.program import QP
 from ...qpresult import Residuals
 from ..qp.form import Form, PrimalDual
 from ..qp.halpern import events_of, first_sigma
-from ..qp.hpr import HPR
 from ..qp.method import Start, Step, Tolerance
-from ..qp.norms import Norms, kind_of, norm_bounds
+from ..qp.norms import GENERAL, Norms, kind_of, norm_bounds
 from ..qp.pipeline import Run, System
 from ..qp.scaling import Scaling
+from ..qp.splitting import SplittingMethod
 from ..qp.warm import P_OF, warm_up
 from .device import Device
 from .hpr import Programs, Shape, Vector
+from .pdhg import CudaAccelerated
 
 if TYPE_CHECKING:
     from .qp_batch import Ended, Ends
@@ -85,14 +87,20 @@ class CudaHalpern:
 
 
 @dataclass(frozen=True, slots=True)
-class HPROnCUDA:
+class SplittingOnCUDA(ABC):
     """The settings, and the GPU."""
 
-    method: HPR
+    method: SplittingMethod
     device: Device
-    name: ClassVar[str] = HPR.name
-    convex_only: ClassVar[bool] = HPR.convex_only
-    open_ended: ClassVar[bool] = HPR.open_ended
+    name: ClassVar[str]
+    convex_only: ClassVar[bool] = SplittingMethod.convex_only
+    open_ended: ClassVar[bool] = SplittingMethod.open_ended
+
+    @abstractmethod
+    def splitting(
+        self, form: Form, norms: Norms, scaling: Scaling, start: PrimalDual | None
+    ) -> CudaHalpern | CudaAccelerated:
+        """The iteration itself."""
 
     def settings(self) -> dict[str, Any]:
         return self.method.settings()
@@ -111,25 +119,14 @@ class HPROnCUDA:
         """The host's kernels, and the GPU's."""
         self.method.warm_up(system)
         if system.scaled is not None:
-            load_kernels(self.device)
+            load_kernels(type(self), self.method, self.device)
 
     def init(self, system: System, *, seed: int, start: Start | None) -> Run:
-        def splitting(form: Form, norms: Norms, first: PrimalDual | None) -> CudaHalpern:
+        def make(form: Form, norms: Norms, first: PrimalDual | None) -> CudaHalpern | CudaAccelerated:
             assert system.scaling is not None
-            return CudaHalpern(self.device, form, norms, system.scaling, first, self.method.check)
+            return self.splitting(form, norms, system.scaling, first)
 
-        return Run(system, splitting, start)
-
-    def load(self, problem: QP, tolerance: Tolerance) -> None:
-        """Compile all that a batch of such programs calls."""
-        warm_up(self.name, kind_of(Form.of(problem))[0], tolerance.polish)
-        load_kernels(self.device)
-
-    def together(self, problems: Sequence[QP], tolerance: Tolerance, ends: Ends) -> list[Ended]:
-        """Many programs of one shape, side by side."""
-        from .qp_batch import solve_together
-
-        return solve_together(self.device, problems, tolerance, self.method.check, ends)
+        return Run(system, make, start)
 
     def advance(self, system: System, state: Run, seconds_left: float) -> None:
         self.method.advance(system, state, seconds_left)
@@ -138,10 +135,45 @@ class HPROnCUDA:
         return self.method.report(system, state)
 
 
-@cache
-def load_kernels(device: Device) -> None:
+class HPROnCUDA(SplittingOnCUDA):
+    """`HPR`, and batches of programs."""
+
+    name: ClassVar[str] = "hpr"
+
+    def splitting(self, form: Form, norms: Norms, scaling: Scaling, start: PrimalDual | None) -> CudaHalpern:
+        return CudaHalpern(self.device, form, norms, scaling, start, self.method.check)
+
+    def load(self, problem: QP, tolerance: Tolerance) -> None:
+        """Compile all that a batch of such programs calls."""
+        warm_up(self.name, kind_of(Form.of(problem))[0], tolerance.polish)
+        load_kernels(type(self), self.method, self.device)
+
+    def together(self, problems: Sequence[QP], tolerance: Tolerance, ends: Ends) -> list[Ended]:
+        """Many programs of one shape, side by side."""
+        from .qp_batch import solve_together
+
+        return solve_together(self.device, problems, tolerance, self.method.check, ends)
+
+
+class RAPDHGOnCUDA(SplittingOnCUDA):
+    """`RAPDHG`."""
+
+    name: ClassVar[str] = "rapdhg"
+
+    def splitting(self, form: Form, norms: Norms, scaling: Scaling, start: PrimalDual | None) -> CudaAccelerated:
+        return CudaAccelerated(self.device, form, norms, scaling, start, self.method.check)
+
+
+def load_kernels(form_of_method: Any, method: SplittingMethod, device: Device) -> None:
     """Compile them, or load them from CuPy's cache."""
-    problem = QP.of(np.array(next(iter(P_OF.values()))), np.ones(2), np.ones((1, 2)), np.ones(1))
+    by_object: Any = device
+    _load(form_of_method, type(method), by_object)
+
+
+@cache
+def _load(form_of_method: Any, method: Any, device: Any) -> None:
+    problem = QP.of(np.array(P_OF[GENERAL]), np.ones(2), np.ones((1, 2)), np.ones(1))
     form = Form.of(problem)
-    scaling = Scaling(np.ones(2), np.ones(1))
-    CudaHalpern(device, form, norm_bounds(form), scaling, None, 2).advance()
+    form_of_method(method(check=2), device).splitting(
+        form, norm_bounds(form), Scaling(np.ones(2), np.ones(1)), None
+    ).advance()

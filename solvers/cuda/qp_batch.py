@@ -169,15 +169,13 @@ def union(matrices: Sequence[Any]) -> tuple[Any, Vector]:
         row[np.searchsorted(every, where)] = M.data
     rows, columns = np.divmod(every, first.shape[1])
     start = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=first.shape[0]))])
-    pattern = sp.csr_array(
-        (np.ones(every.size), columns.astype(np.int32), start.astype(np.int32)), shape=first.shape
-    )
+    pattern = sp.csr_array((np.ones(every.size), columns.astype(np.int32), start.astype(np.int32)), shape=first.shape)
     return pattern, values
 
 
 def _places(M: Any) -> NDArray[np.int64]:
     rows = np.repeat(np.arange(M.shape[0], dtype=np.int64), np.diff(M.indptr))
-    return rows * M.shape[1] + M.indices
+    return np.asarray(rows * M.shape[1] + M.indices)
 
 
 def _same(a: NDArray[Any], b: NDArray[Any]) -> bool:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..kernels.vector import LANES
-from ..populations.engines import HOTTEST, RealLanes
+from ..populations.engines import RealLanes
 from .device import Array, Device
 from .rows import independent_runs
 from .source import Kernels
@@ -15,11 +15,6 @@ KERNELS = Kernels("real_lanes")
 PARTS, MOST_THREADS, PHASE_BLOCK = 4, 1024, 256
 # Estimates, in microseconds: to queue a launch; for one group's test of a spin on a multiprocessor, and for an edge of it.
 LAUNCH, TEST, EDGE = 10.0, 0.009, 0.0007
-
-
-def narrowed(temperatures: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Temperatures as the CPU's lanes of floats take them."""
-    return np.clip(temperatures, 0, HOTTEST).astype(np.float32)
 
 
 class DeviceRealLanes:
@@ -57,7 +52,7 @@ class DeviceRealLanes:
     ) -> None:  # fmt: skip
         """Queue sweeps[k] sweeps of island k.
 
-        words (2 I, n) uint32; numbers, firsts (I,) uint32: counter word, counter of the first sweep; temperatures (I, most, 64) float32: `narrowed`;
+        words (2 I, n) uint32; numbers, firsts (I,) uint32: counter word, counter of the first sweep; temperatures (I, most, 64) float32;
         flips (I,) uint64: added to.
         """
         device, islands, most = self.device, sweeps.size, int(temperatures.shape[1])

@@ -8,8 +8,10 @@
 // variants: FIELD=int8 FAR=0 | FIELD=short FAR=0 | FIELD=int FAR=0 | FIELD=int8 FAR=1 | FIELD=short FAR=1 | FIELD=int FAR=1
 // budget bit_sweeps 128 registers, 0 bytes
 
-#define AT_ONCE 32
+#define AT_ONCE AGAIN
 #define MOST_STEPS 7
+// No gain reaches it.
+#define NEVER 0x7FFFFFFF
 
 __device__ __forceinline__ void full_add(uint32& carry, uint32& sum, uint32 a, uint32 b, uint32 c) {
     carry = (a & b) | (c & (a | b));
@@ -17,14 +19,14 @@ __device__ __forceinline__ void full_add(uint32& carry, uint32& sum, uint32 a, u
 }
 
 // Counts of `steps` AT_ONCE flips from number `from` on: lane 8 g + w gets those of word w as two words of bytes, of spins 2 g + {0, 8, 16, 24} and the next ones.
-// column: of `rows`, word lane % 8 of the tile.
-__device__ __forceinline__ uint2 count_rows(const uint32* column, const Chain& own, uint32 from, int steps, int64 stride, int lane) {
+// column: of the rows, which have fewer than 2**32 words, word lane % 8 of the tile.
+__device__ __forceinline__ uint2 count_rows(const uint32* __restrict__ rows, uint32 column, const Chain& own, uint32 from, int steps, uint32 stride, int lane) {
     uint32 ones = 0, twos = 0, fours = 0, eights = 0, sixteens = 0, thirty_twos = 0;
-    from += lane / 8;
     for (int k = 0; k < steps; ++k, from += AT_ONCE) {
+        const Flip* which = own.flips + (from & own.mask) + lane / 8;
         uint32 x[8], a, b, c, d;
 #pragma unroll
-        for (int r = 0; r < 8; ++r) x[r] = column[own.flips[(from + 4 * r) & own.mask] * stride];
+        for (int r = 0; r < 8; ++r) x[r] = rows[column + stride * which[4 * r]];
         full_add(a, ones, ones, x[0], x[1]);
         full_add(b, ones, ones, x[2], x[3]);
         full_add(c, twos, twos, a, b);
@@ -66,7 +68,7 @@ __device__ __forceinline__ uint2 count_rows(const uint32* column, const Chain& o
 // spins (chains, width/32) words, local (chains, width): kept up to date; lists (chains, capacity): scratch, if FAR; flips (chains,): added to; bytes: of shared memory a warp.
 extern "C" __global__ void __launch_bounds__(128, 4)
 bit_sweeps(const uint32* __restrict__ rows, const uint32* __restrict__ near, const int* __restrict__ base, const float* __restrict__ temperatures,
-           const uint32* __restrict__ reads, const int8* __restrict__ states, uint32* spins, FIELD* local, uint32* lists, int64* flips, int64 chains, int64 stride, int n,
+           const uint32* __restrict__ reads, const int8* __restrict__ states, uint32* spins, FIELD* local, uint32* lists, int64* flips, int64 chains, uint32 stride, int n,
            int width, int capacity, int bytes, int sweeps, int fresh, int low, int step, float bound, uint64 key, uint32 first) {
     DYNAMIC_SHARED(shared);
     int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
@@ -75,18 +77,20 @@ bit_sweeps(const uint32* __restrict__ rows, const uint32* __restrict__ near, con
     int tiles = (n + SPAN - 1) / SPAN;
     uint32* words = spins + chain * (width / 32);
     FIELD* kept = local + chain * width;
-    Chain own(shared + warp * bytes, kept, lists + (FAR ? chain * capacity : 0), tiles, width, capacity);
+    Chain own(shared + warp * bytes, kept, lists + (FAR ? chain * (capacity + AGAIN) : 0), tiles, width, capacity);
     own.load(words, fresh ? states + chain * n : nullptr, kept, n, width, tiles, lane);
     uint32 read = reads[chain];
     // Fields may pass through sums that do not fit on the way to sums that do.
-    uint32 twice_low = 2u * low, twice_step = 2u * step, now = 0, total = 0;
+    uint32 twice_low = 2u * low, twice_step = 2u * step, twice_high = twice_low + twice_step;
+    // Flips so far, and how many of them went up.
+    uint32 now = 0, rises = 0;
     if (fresh) {
         for (int j = lane; j < n; j += 32) own.fields[j] = (FIELD)base[j];
         for (int w = 0; w < tiles * WORDS; ++w) {
             own.note(own.up[w], 0, 32 * w, now, lane);
             now += __popc(own.up[w]);
         }
-        total = now * (twice_low + twice_step);
+        rises = now;
         __syncwarp();
     }
     for (int t = 0; t <= sweeps; ++t) {
@@ -98,21 +102,22 @@ bit_sweeps(const uint32* __restrict__ rows, const uint32* __restrict__ near, con
                 int j = SPAN * tile + 32 * v + lane;
                 f[v] = j < width ? (uint32)(int)own.fields[j] : 0;
             }
-            uint32 from = own.marks[tile], change = total - own.sums[tile];
+            uint32 from = own.marks[tile], risen = rises - own.raised[tile];
             __syncwarp();
             if (lane == 0) {
                 own.marks[tile] = now;
-                own.sums[tile] = total;
+                own.raised[tile] = rises;
             }
             if (from != now) {
-                own.flips[(now + lane) & own.mask] = (Flip)(2 * n);
+                own.write(now + lane, 2 * n);
+                uint32 change = twice_low * (2 * risen - (now - from)) + twice_step * risen;
 #pragma unroll
                 for (int v = 0; v < WORDS; ++v) f[v] += change;
                 __syncwarp();
-                const uint32* column = rows + WORDS * tile + lane % 8;
+                uint32 column = WORDS * tile + lane % 8;
                 for (int rest = now - from; rest > 0; rest -= MOST_STEPS * AT_ONCE, from += MOST_STEPS * AT_ONCE) {
                     int steps = min((rest + AT_ONCE - 1) / AT_ONCE, MOST_STEPS);
-                    uint2 counted = count_rows(column, own, from, steps, stride, lane);
+                    uint2 counted = count_rows(rows, column, own, from, steps, stride, lane);
                     uint32* place = (uint32*)own.counts + 8 * (lane % 8) + 2 * (lane / 8);
                     place[0] = counted.x;
                     place[1] = counted.y;
@@ -129,45 +134,55 @@ bit_sweeps(const uint32* __restrict__ rows, const uint32* __restrict__ near, con
             }
             if (t == sweeps) continue;
             if (tile % (2048 / SPAN) == 0) own.draw(key, tile, first + t, read, lane);
+            // One word ahead, as the rows come from afar.
+            const uint4* mine = (const uint4*)(near + (int64)(SPAN * tile + lane) * WORDS);
+            uint4 next = mine[0], next_high = next;
             int least[WORDS];
 #pragma unroll
-            for (int v = 0; v < WORDS; ++v) least[v] = low - (int)min(temperature * own.noise(tile, v, lane), bound);
-            uint32 ups[WORDS], downs[WORDS], balance = 0, begun = now;
+            for (int v = 0; v < WORDS; v += 2) {
+                uint32 pairs = own.pair(tile, v / 2, lane);
+                least[v] = low - (int)min(temperature * Chain::noise(pairs, 0, lane), bound);
+                least[v + 1] = low - (int)min(temperature * Chain::noise(pairs, 1, lane), bound);
+            }
+            if (SPAN * (tile + 1) > n) {
+#pragma unroll
+                for (int v = 0; v < WORDS; ++v)
+                    if (SPAN * tile + 32 * v + lane >= n) least[v] = NEVER;
+            }
+            uint32 ups[WORDS], downs[WORDS], begun = now, risen_before = rises;
 #pragma unroll
             for (int v = 0; v < WORDS; ++v) {
                 int begin = SPAN * tile + 32 * v;
                 if (begin >= n) break;
-                const uint4* mine = (const uint4*)(near + (int64)(begin + lane) * WORDS);
-                uint4 a = mine[0], b = v < 4 ? a : mine[1];
+                uint4 a = next, b = next_high;
+                if (v + 1 < WORDS) next = mine[32 * (WORDS / 4) * (v + 1)];
+                if (v + 1 < WORDS && v >= 3) next_high = mine[32 * (WORDS / 4) * (v + 1) + 1];
                 uint32 row[WORDS] = {a.x, a.y, a.z, a.w, b.x, b.y, b.z, b.w};
                 if (now != begun) {
                     int more = 0;
 #pragma unroll
                     for (int w = 0; w < v; ++w) more += __popc(row[w] & downs[w]) - __popc(row[w] & ups[w]);
-                    f[v] += twice_low * balance + twice_step * more;
+                    f[v] += twice_low * (2 * (rises - risen_before) - (now - begun)) + twice_step * more;
                 }
                 // In units of its own spin: what a flip of another from down to up adds to the gain.
                 uint32 before = own.up[begin / 32], mine_up = before >> lane & 1;
                 uint32 gain = mine_up ? f[v] : 0 - f[v];
-                uint32 plain = mine_up ? twice_low : 0 - twice_low, marked = plain + (mine_up ? twice_step : 0 - twice_step);
-                uint32 exist = existing(n, begin), flipped = 0;
-                uint32 candidates = __ballot_sync(ALL_LANES, (int)gain >= least[v]) & exist;
+                uint32 plain = mine_up ? twice_low : 0 - twice_low, marked = mine_up ? twice_high : 0 - twice_high;
+                uint32 flipped = 0, candidates = __ballot_sync(ALL_LANES, (int)gain >= least[v]);
                 while (candidates) {
                     int p = __ffs(candidates) - 1;
                     uint32 other = __shfl_sync(ALL_LANES, row[v], p), each = other >> lane & 1 ? marked : plain;
                     gain += before >> p & 1 ? 0 - each : each;
                     flipped |= 1u << p;
-                    candidates = __ballot_sync(ALL_LANES, (int)gain >= least[v]) & exist & (STILL_ALL << p);
+                    candidates = __ballot_sync(ALL_LANES, (int)gain >= least[v]) & (ALL_BUT_FIRST << p);
                 }
                 ups[v] = flipped & before;
                 downs[v] = flipped & ~before;
                 if (flipped) {
                     own.note(flipped, before, begin, now, lane);
                     if (lane == 0) own.up[begin / 32] = before ^ flipped;
-                    uint32 from_up = __popc(ups[v]), from_down = __popc(downs[v]);
-                    now += from_up + from_down;
-                    balance += from_down - from_up;
-                    total += from_down * (twice_low + twice_step) - from_up * twice_low;
+                    now += __popc(flipped);
+                    rises += __popc(downs[v]);
                 }
             }
         }

@@ -28,10 +28,6 @@ struct Box {
     int n, stride;
 };
 
-struct __align__(16) Pair {
-    double x, y;
-};
-
 // What one sweep draws and how hot it is.
 struct Noise {
     uint64 key;
@@ -55,18 +51,25 @@ __device__ __forceinline__ void meet() {
         __syncthreads();
 }
 
-// Four entries of a row. An integer of 32 bits as a double without the slow conversion: it is the low word of 2^52 + 2^31 + b.
-__device__ __forceinline__ void four(const signed char* row, double* w) {
-    uint32 all = *(const uint32*)row ^ 0x80808080u;
-#pragma unroll
-    for (int r = 0; r < 4; ++r)
-        w[r] = __longlong_as_double(0x4330000000000000LL | (int64)(all >> 8 * r & 0xFFu)) - 4503599627370624.0;
-}
+// Four entries of a row, as they are loaded, and as doubles. An integer of 32 bits as a double without the slow conversion: it is the low word of 2^52 + 128 + b.
+template <class Entry> struct Four;
 
-__device__ __forceinline__ void four(const double* row, double* w) {
-    Pair a = *(const Pair*)row, b = *(const Pair*)(row + 2);
-    w[0] = a.x, w[1] = a.y, w[2] = b.x, w[3] = b.y;
-}
+template <> struct Four<int8> {
+    uint32 all = 0;
+    __device__ __forceinline__ void load(const int8* row) { all = __ldg((const uint32*)row); }
+    __device__ __forceinline__ double operator[](int r) const {
+        return __longlong_as_double(0x4330000000000000LL | (int64)((all ^ 0x80808080u) >> 8 * r & 0xFFu)) - 4503599627370624.0;
+    }
+};
+
+template <> struct Four<double> {
+    double2 low = {0.0, 0.0}, high = {0.0, 0.0};
+    __device__ __forceinline__ void load(const double* row) {
+        low = __ldg((const double2*)row);
+        high = __ldg((const double2*)row + 1);
+    }
+    __device__ __forceinline__ double operator[](int r) const { return r & 2 ? r & 1 ? high.y : high.x : r & 1 ? low.y : low.x; }
+};
 
 // A vector of `stride` columns while rows are added to it: thread t has columns 4 (q B + t) ... + 3 of B threads; HELD of them in registers if not 0: then B HELD >= stride.
 struct Columns {
@@ -92,20 +95,23 @@ struct Columns {
     }
 
     __device__ __forceinline__ void add(const ENTRY* row, double d) {
-        double w[4];
 #if HELD
+        // All loads before the first sum; places beyond the row are 0 and stay 0.
+        Four<ENTRY> w[HELD / 4];
 #pragma unroll
         for (int q = 0; q < HELD / 4; ++q) {
             int j = 4 * (q * blockDim.x + threadIdx.x);
-            if (j < stride) {
-                four(row + j, w);
-#pragma unroll
-                for (int r = 0; r < 4; ++r) own[4 * q + r] += w[r] * d;
-            }
+            if (j < stride) w[q].load(row + j);
         }
+#pragma unroll
+        for (int q = 0; q < HELD / 4; ++q)
+#pragma unroll
+            for (int r = 0; r < 4; ++r) own[4 * q + r] += w[q][r] * d;
 #else
         for (int j = 4 * threadIdx.x; j < stride; j += 4 * blockDim.x) {
-            four(row + j, w);
+            Four<ENTRY> w;
+            w.load(row + j);
+#pragma unroll
             for (int r = 0; r < 4; ++r) to[j + r] += w[r] * d;
         }
 #endif
@@ -227,8 +233,9 @@ __device__ __noinline__ Tally sweep(const Box& shared, double* u, double* g, con
             movers &= movers - 1;
             if (movers && 128 * threadIdx.x < P.stride * sizeof(ENTRY))
                 PREFETCH((const char*)(row + (int64)(__ffs((int)movers) - 1 - first) * P.stride) + 128 * threadIdx.x);
+            const double mine = (double)__ldg(row + i);
             columns.add(row, step);
-            gi += (double)row[i] * step;
+            gi += mine * step;
             tally.products += P.n;
 #endif
         }

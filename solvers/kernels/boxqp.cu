@@ -1,7 +1,7 @@
 // The rounds of `boxqp`, one island a block: `boxqp.search`, operation by operation, so that island k's numbers are those of the CPU's search of island k.
 // variants: ENTRY=int8 SPARSE=0 HELD=16 | ENTRY=double SPARSE=0 HELD=8 | ENTRY=int8 SPARSE=0 HELD=0 | ENTRY=double SPARSE=0 HELD=0 | ENTRY=double SPARSE=1 HELD=0
 #include "box_cross.cuh"
-#include "box_timer.cuh"
+#include "log.cuh"
 
 // budget search 128 registers, 1152 bytes
 // budget migrate 64 registers, 0 bytes
@@ -44,6 +44,13 @@ struct Island {
 
 __device__ __forceinline__ void copy(const double* from, double* to, int n) {
     for (int i = threadIdx.x; i < n; i += blockDim.x) to[i] = from[i];
+}
+
+// Of the FN timer between hot and cold; rise: e^kappa - 1, the host's, since no two libraries agree on the last bit.
+__device__ __forceinline__ double temperature(double hot, double cold, double kappa, double rise, double t) {
+    if (!(cold < hot)) return cold;
+    double k2 = kappa / (1.0 / cold - 1.0 / hot);
+    return k2 / (k2 / hot + ln_plus_one(rise * t));
 }
 
 // Choose what the round starts from, and how hot.

@@ -15,6 +15,7 @@ and go on: what comes out depends on the seed, not on when it was stopped.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -36,8 +37,8 @@ from .box_moves import (
     objective,
     steepest,
 )
-from .box_timer import temperature
 from .jit import helper, kernel
+from .log import ln_plus_one
 from .philox import philox_blocks
 
 GROWTH, AGAIN, PARTNERS, NEAR = 1.03, 4.8, 2, 0.01
@@ -135,6 +136,15 @@ def _begin(box, rules, s, key, words, halves):
             s.u[i] = 0.5
     s.counts[PRODUCTS] += gradient(box.P, box.linear, s.u, s.g)
     numbers[STAGE] = ANNEAL if step > 0 else DESCEND
+
+
+@helper
+def temperature(hot, cold, kappa, t):
+    """Of the FN timer between hot and cold."""
+    if not cold < hot:
+        return cold
+    k2 = kappa / (1.0 / cold - 1.0 / hot)
+    return k2 / (k2 / hot + ln_plus_one(math.expm1(kappa) * t))
 
 
 @helper

@@ -8,7 +8,9 @@
 
 #define SPAN 256
 #define WORDS 8
-#define STILL_ALL 0xFFFFFFFEu
+// Places at the front of the ring that stand once more beyond its end, so that so many in a row can be read without a wrap.
+#define AGAIN 32
+#define ALL_BUT_FIRST 0xFFFFFFFEu
 
 template <bool far> struct Kept {
     typedef uint16 Flip;
@@ -24,9 +26,9 @@ struct Chain {
     uint8* counts;  // SPAN
     uint32* up;     // tiles WORDS
     FIELD* fields;  // width
-    Flip* flips;    // mask + 1, a power of two, at least n + 32
+    Flip* flips;    // mask + 1, a power of two, at least n + AGAIN; and AGAIN
     uint32* marks;  // tiles
-    uint32* sums;   // tiles
+    uint32* raised; // tiles
     uint32 mask;
 
     __device__ __forceinline__ Chain(unsigned char* own, FIELD* far_fields, uint32* far_flips, int tiles, int width, int capacity) {
@@ -37,9 +39,9 @@ struct Chain {
         fields = FAR ? far_fields : (FIELD*)own;
         own += FAR ? 0 : width * sizeof(FIELD);
         flips = FAR ? (Flip*)far_flips : (Flip*)own;
-        own += FAR ? 0 : capacity * sizeof(Flip);
+        own += FAR ? 0 : (capacity + AGAIN) * sizeof(Flip);
         marks = (uint32*)own;
-        sums = marks + tiles;
+        raised = marks + tiles;
         mask = capacity - 1;
     }
 
@@ -50,7 +52,7 @@ struct Chain {
             uint32 word = 32 * w >= n ? 0 : state ? __ballot_sync(ALL_LANES, i < n && state[i] > 0) : words[w];
             if (lane == 0) up[w] = word;
         }
-        for (int t = lane; t < tiles; t += 32) marks[t] = sums[t] = 0;
+        for (int t = lane; t < tiles; t += 32) marks[t] = raised[t] = 0;
         if (!FAR)
             for (int j = lane; j < width; j += 32) fields[j] = kept[j];
         __syncwarp();
@@ -65,8 +67,13 @@ struct Chain {
 
     // Write down those of spins begin to begin + 31 that have flipped, as number now, now + 1, ...
     __device__ __forceinline__ void note(uint32 flipped, uint32 before, int begin, uint32 now, int lane) {
-        if (flipped >> lane & 1)
-            flips[(now + __popc(flipped & ((1u << lane) - 1))) & mask] = (Flip)(2 * (begin + lane) + (before >> lane & 1));
+        if (flipped >> lane & 1) write(now + __popc(flipped & ((1u << lane) - 1)), 2 * (begin + lane) + (before >> lane & 1));
+    }
+
+    __device__ __forceinline__ void write(uint32 number, int flip) {
+        number &= mask;
+        flips[number] = (Flip)flip;
+        if (number < AGAIN) flips[number + mask + 1] = (Flip)flip;
     }
 
     // Philox blocks for the 2048 spins from tile `tile` on.
@@ -76,10 +83,15 @@ struct Chain {
         __syncwarp();
     }
 
-    // E(u) of spin `lane` of word v of a tile.
-    __device__ __forceinline__ float noise(int tile, int v, int lane) const {
-        uint4 words = draws[(SPAN / 64 * tile + v / 2) % 32];
-        return unit_noise(chain_draw(Words{words.x, words.y, words.z, words.w}, 32 * (v % 2) + lane));
+    // The draws of spins 2 lane and 2 lane + 1 of 64 spins, number b of a tile.
+    __device__ __forceinline__ uint32 pair(int tile, int b, int lane) const {
+        return chain_pair(((const uint32*)draws)[4 * ((SPAN / 64 * tile + b) % 32) + lane / 8], lane);
+    }
+
+    // E(u) of spin 32 half + lane of the 64.
+    static __device__ __forceinline__ float noise(uint32 pairs, int half, int lane) {
+        uint32 both = __shfl_sync(ALL_LANES, pairs, 16 * half + lane / 2);
+        return unit_noise(both >> 16 * (lane & 1) & 0xFFFFu);
     }
 };
 

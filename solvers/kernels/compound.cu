@@ -114,7 +114,7 @@ __device__ __forceinline__ uint32 finish(
     return flips + 32 + (uint32)__popc(~kept);
 }
 
-// Every warp has its first tasks of the next two steps read ahead, since a step is little more than one latency of each memory that it needs.
+// Every warp has its first tasks of the next steps read ahead, each load a step before the one that needs it: a step takes little longer than a load.
 __device__ __forceinline__ uint64 all_steps(
     uint32* spins, uint32* before, int* change, const uint32* entries, const int* fields, const uint4* tasks,
     const int* bounds, int steps) {
@@ -122,13 +122,13 @@ __device__ __forceinline__ uint64 all_steps(
     int warp = (int)threadIdx.x / 32, warps = (int)blockDim.x / 32;
     const uint4 nothing = make_uint4(0, 0, 0, 0);
     uint64 flips = 0;
-    int begin = bounds[0], end = bounds[1], later = bounds[steps > 1 ? 2 : 1];
+    int begin = bounds[0], end = bounds[1], later = bounds[min(2, steps)], last = bounds[min(3, steps)];
     Task task, next;
     task.what = begin + warp < end ? tasks[begin + warp] : nothing;
     read_ahead(task, entries, fields, lane);
     next.what = end + warp < later ? tasks[end + warp] : nothing;
     for (int step = 0; step < steps; ++step) {
-        int last = bounds[min(step + 3, steps)];
+        int beyond = bounds[min(step + 4, steps)];
         read_ahead(next, entries, fields, lane);
         uint4 after = later + warp < last ? tasks[later + warp] : nothing;
         for (int q = begin + warp; q < end; q += warps) {
@@ -145,6 +145,7 @@ __device__ __forceinline__ uint64 all_steps(
         begin = end;
         end = later;
         later = last;
+        last = beyond;
     }
     return flips;
 }

@@ -82,33 +82,28 @@ def compound_moves(indptr, middle, indices, fields, bounds, spins, before, count
 def levels(indptr, indices, level):
     """The earliest level of each centre such that centres of one level may be moved side by side, and levels one after another.
 
-    A move writes c and the neighbours that may follow, and reads their neighbours and c's: it comes after every earlier one that writes what it reads or
-    writes, or reads what it writes. indptr, indices: as above. level (n,) int32: filled. Returns how many levels there are.
+    A move writes c and the neighbours that may follow, and reads their neighbours and c's. It comes after every earlier one that writes what it reads; since
+    rows are symmetric, those are also the ones that read what it writes. indptr, indices: as above. level (n,) int32: filled. Returns how many levels
+    there are.
     """
     n = level.size
-    written, read = np.full(n, -1, np.int32), np.full(n, -1, np.int32)
+    written = np.full(n, -1, np.int32)
     last = -1
     for c in range(n):
-        least = max(written[c], read[c])
+        least = written[c]
         for e in range(indptr[c], indptr[c + 1]):
             j = np.int64(indices[e]) // LANES
             least = max(least, written[j])
             if indptr[j + 1] - indptr[j] <= MOST_FOLLOWING:
-                least = max(least, read[j])
                 for f in range(indptr[j], indptr[j + 1]):
                     least = max(least, written[np.int64(indices[f]) // LANES])
-        own = least + 1
-        level[c] = own
-        last = max(last, own)
-        written[c] = max(written[c], own)
+        level[c] = least + 1
+        last = max(last, least + 1)
+        written[c] = least + 1
         for e in range(indptr[c], indptr[c + 1]):
             j = np.int64(indices[e]) // LANES
-            read[j] = max(read[j], own)
             if indptr[j + 1] - indptr[j] <= MOST_FOLLOWING:
-                written[j] = max(written[j], own)
-                for f in range(indptr[j], indptr[j + 1]):
-                    k = np.int64(indices[f]) // LANES
-                    read[k] = max(read[k], own)
+                written[j] = least + 1
     return last + 1
 
 

@@ -42,6 +42,22 @@ __device__ __forceinline__ double at_least(double a, double least) { return a < 
 __device__ __forceinline__ double larger(double a, double b) { return a > b || a != a ? a : b; }
 __device__ __forceinline__ bool is_finite(double a) { return fabs(a) <= 1.7976931348623157e308; }
 
+// A warp's sum, or its largest, in every lane.
+__device__ __forceinline__ double gathered(double value, bool largest) {
+    for (int reach = 16; reach; reach >>= 1) {
+        double other = __shfl_xor_sync(ALL_LANES, value, reach);
+        value = largest ? larger(value, other) : value + other;
+    }
+    return value;
+}
+
+// The sum, or the largest, of what tiles have left, by a warp.
+__device__ __forceinline__ double of_tiles(const double* from, int64 count, bool largest) {
+    double value = 0.0;
+    for (int64 k = threadIdx.x % 32; k < count; k += 32) value = largest ? larger(value, from[k]) : value + from[k];
+    return gathered(value, largest);
+}
+
 // Chunks of long rows times v.
 __device__ __forceinline__ void far_rows(Team team, const Matrix& M, const double* v) {
     int lane = threadIdx.x % 32;

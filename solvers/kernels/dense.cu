@@ -47,7 +47,7 @@ dense_sweeps(const ROW* __restrict__ rows, const FIELD* __restrict__ external, c
     int tiles = (n + SPAN - 1) / SPAN;
     uint32* words = spins + chain * (width / 32);
     FIELD* kept = local + chain * width;
-    Chain own(shared + warp * bytes, kept, lists + (FAR ? chain * capacity : 0), tiles, width, capacity);
+    Chain own(shared + warp * bytes, kept, lists + (FAR ? chain * (capacity + AGAIN) : 0), tiles, width, capacity);
     own.load(words, fresh ? states + chain * n : nullptr, kept, n, width, tiles, lane);
     uint32 read = reads[chain], now = 0;
     int times = fresh ? 1 : 2;
@@ -91,7 +91,8 @@ dense_sweeps(const ROW* __restrict__ rows, const FIELD* __restrict__ external, c
             uint32 begun = now;
             for (int begin = SPAN * tile; begin < min(SPAN * (tile + 1), n); begin += 32) {
                 const ROW* column = rows + begin + lane;
-                Sum least = least_gain((Sum)0, temperature * own.noise(tile, begin / 32 % WORDS, lane), bound);
+                float noise = temperature * own.noise(own.pair(tile, begin / 64 % (WORDS / 2), lane), begin / 32 % 2, lane);
+                Sum least = least_gain((Sum)0, noise, bound);
                 Sum f = own.fields[begin + lane];
 #pragma unroll 4
                 for (uint32 k = begun; k != now; ++k) {
@@ -105,7 +106,7 @@ dense_sweeps(const ROW* __restrict__ rows, const FIELD* __restrict__ external, c
                     int p = __ffs(candidates) - 1;
                     f = add(f, column[(int64)(begin + p) * width], before >> p & 1 ? -2 : 2);
                     flipped |= 1u << p;
-                    candidates = __ballot_sync(ALL_LANES, (mine_up ? f : -f) >= least) & exist & (STILL_ALL << p);
+                    candidates = __ballot_sync(ALL_LANES, (mine_up ? f : -f) >= least) & exist & (ALL_BUT_FIRST << p);
                 }
                 if (flipped) {
                     own.note(flipped, before, begin, now, lane);

@@ -125,10 +125,7 @@ __device__ __forceinline__ void differences(Team team, const Program& q, bool an
 }
 
 __device__ __forceinline__ void store_tile(const Program& q, int which, int64 tile, double value, bool largest) {
-    for (int reach = 16; reach; reach >>= 1) {
-        double other = __shfl_xor_sync(ALL_LANES, value, reach);
-        value = largest ? larger(value, other) : value + other;
-    }
+    value = gathered(value, largest);
     int64 tn = tiles_of(q.n), tm = tiles_of(q.m);
     double* to = which < Q_DYDY ? q.tiles + which * tn : q.tiles + Q_DYDY * tn + (which - Q_DYDY) * tm;
     if (threadIdx.x % 32 == 0) to[tile] = value;
@@ -216,13 +213,7 @@ __device__ __forceinline__ void totals(Team team, const Program& q) {
     for (int64 which = team.warp; which < Q_END; which += team.warps) {
         bool largest = which == Q_DUAL || which == Q_DUAL_SCALE || which == Q_PRIMAL || which == Q_PRIMAL_SCALE;
         const double* from = which < Q_DYDY ? q.tiles + which * tn : q.tiles + Q_DYDY * tn + (which - Q_DYDY) * tm;
-        int64 count = which < Q_DYDY ? tn : tm;
-        double value = 0.0;
-        for (int64 k = threadIdx.x % 32; k < count; k += 32) value = largest ? larger(value, from[k]) : value + from[k];
-        for (int reach = 16; reach; reach >>= 1) {
-            double other = __shfl_xor_sync(ALL_LANES, value, reach);
-            value = largest ? larger(value, other) : value + other;
-        }
+        double value = of_tiles(from, which < Q_DYDY ? tn : tm, largest);
         if (threadIdx.x % 32 == 0) q.s[S_SUMS + which] = value;
     }
 }

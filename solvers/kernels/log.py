@@ -1,7 +1,7 @@
 """Natural logarithms from sums, products, divisions and bits alone, so that no library's rounding enters: each within 1e-15 of the true value, relative.
 
-    x = 2^k (1 + f), sqrt(1/2) <= 1 + f < sqrt(2);  ln x = k ln 2 + ln(1 + f);  ln(1 + f) = f - f^2/2 + s (f^2/2 + R),
-    s = f/(2 + f),  R = 2 (s^2/3 + s^4/5 + ... + s^20/21), the series of atanh
+x = 2^k (1 + f), sqrt(1/2) <= 1 + f < sqrt(2);  ln x = k ln 2 + ln(1 + f);  ln(1 + f) = f - f^2/2 + s (f^2/2 + R),
+s = f/(2 + f),  R = 2 (s^2/3 + s^4/5 + ... + s^20/21), the series of atanh
 """
 
 from __future__ import annotations

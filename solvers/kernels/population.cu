@@ -4,7 +4,7 @@
 
 // variants: FIELD=int8 EXTERNAL=int | FIELD=short EXTERNAL=int | FIELD=int EXTERNAL=int | FIELD=double EXTERNAL=double
 // budget chain_values 48 registers, 0 bytes
-// budget select 80 registers, 528 bytes
+// budget choose 80 registers, 528 bytes
 
 #define READS 32
 
@@ -73,7 +73,7 @@ template <class T> __device__ __forceinline__ void copy_row(T* to, const T* from
 
 // A block an island: keep its best state so far, best (islands, width/32), and with resampling=1 copy good lineages over bad ones. place, round: counters of the uniform number.
 extern "C" __global__ void __launch_bounds__(256)
-select(const double* values, const uint32* islands, double* best_values, uint32* best, uint32* spins, FIELD* local, int width, int resampling, double slope, uint64 key,
+choose(const double* values, const uint32* islands, double* best_values, uint32* best, uint32* spins, FIELD* local, int width, int resampling, double slope, uint64 key,
        uint32 place, uint32 round) {
     __shared__ double own[READS];
     __shared__ int copies[READS], source[READS], winner;

@@ -84,7 +84,7 @@ __device__ __forceinline__ void gather(
         else high = middle;
     }
     double field = fields[j];
-    for (; e + 1 < stop && rows.columns[e] < end; ++e) {
+    for (; e < stop && rows.columns[e] < end; ++e) {
         uint32 k = rows.columns[e] - begin;
         if (flipped[k / 32] >> k % 32 & 1) field += 2.0 * spins[rows.columns[e]] * rows.weights[e];
     }
@@ -95,8 +95,8 @@ __device__ __forceinline__ void gather(
 // Chain r = blockIdx.x: row r of spins, fields, best (chains, n), values (chains, 2), counts (chains, 2); sweeps[r] sweeps from firsts[r] on, with the
 // slopes in row r % slope_rows of slopes (slope_rows, stride), as read reads[r]. until (n): the end of each spin's run. window: how many words are
 // drawn at a time, a multiple of 4 TILE. lanes: 2**lanes threads, at least, share the row of a spin that flips. marks (chains, 2, (n + 31) / 32), zeros:
-// for floats that are not resident. keep: whether best and values are wanted.
-extern "C" __global__ void __launch_bounds__(512) anneal(
+// for floats that are not resident. keep: whether best and values are wanted. Blocks are powers of two. With fewer registers than two blocks leave, it would spill.
+extern "C" __global__ void __launch_bounds__(512, 2) anneal(
     const int64* indptr, const uint32* columns, const WEIGHT* weights, const uint32* until, uint32 n, const double* slopes,
     int64 stride, int64 slope_rows, const uint32* sweeps, const uint32* firsts, const uint32* reads, int heat_bath, int reach,
     int entries, int lanes, uint32 window, int speculate, int keep, int8* all_spins, WEIGHT* all_fields, int8* all_best,

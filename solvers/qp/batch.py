@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from ...energy import Technology
 from ...energy import technology as find_technology
@@ -95,7 +96,7 @@ def solve_qp_batch(
             check_accepts(built, problem, curved[-1])
     there, placed = place(built, limits.backend, problems[0], copies=len(problems))
     tolerance = Tolerance(eps_abs=limits.eps_abs, eps_rel=limits.eps_rel, polish=limits.polish)
-    compiled_s = 0.0
+    compiled_s = ran_s = 0.0
     ended: Sequence[Any] = [None] * len(problems)
     stopped = False
     if hasattr(there, "together"):
@@ -103,9 +104,10 @@ def solve_qp_batch(
         there.load(problems[0], tolerance)
         compiled_s = time.perf_counter() - compiling
         began += compiled_s
+        running = time.perf_counter()
         with Interrupt().watching() as interrupt:
             ended = there.together(problems, tolerance, _ends(limits, began, interrupt))
-        stopped = interrupt.seen
+        stopped, ran_s = interrupt.seen, time.perf_counter() - running
     results: list[QPResult] = []
     for k, problem in enumerate(problems):
         spent = time.perf_counter() - began
@@ -119,7 +121,7 @@ def solve_qp_batch(
         else:
             found = drive(
                 problem,
-                Continued(built, ended[k], tolerance, limits.threads),
+                Continued(built.name, built, ended[k], tolerance, limits.threads),
                 tolerance=tolerance,
                 seed=limits.seed,
                 time_limit=limits.time_limit,
@@ -133,6 +135,7 @@ def solve_qp_batch(
                 convex=curved[k],
                 checked_s=spent,
                 compiled_s=compiled_s,
+                ran_s=ran_s,
                 backend=placed,
             )
         stopped = stopped or found.status == "interrupted"
@@ -153,6 +156,7 @@ def _ends(limits: Limits, began: float, interrupt: Interrupt) -> Any:
 class Continued:
     """A method that begins where the GPU ended: its point is the first one, and the host goes on from there if that is not good enough."""
 
+    name: str
     method: Any
     ended: Any
     tolerance: Tolerance
@@ -161,10 +165,6 @@ class Continued:
     system: Any = None
     convex_only: ClassVar[bool] = True
     open_ended: ClassVar[bool] = True
-
-    @property
-    def name(self) -> str:
-        return str(self.method.name)
 
     def settings(self) -> dict[str, Any]:
         return dict(self.method.settings())
@@ -214,7 +214,9 @@ def programs(given: dict[str, Any]) -> list[QP]:
     for k in range(count):
         own = {name: given[name] if v is None else v[k] for name, v in many.items()}
         with _numbered(k, count):
-            plain = None if not found or any(many[m] is not None for m in MATRICES) else _with_vectors(found[0], own, many)
+            plain = (
+                None if not found or any(many[m] is not None for m in MATRICES) else _with_vectors(found[0], own, many)
+            )
             found.append(QP.of(**own) if plain is None else plain)
             if found[-1].n != found[0].n or (found[-1].b.size, found[-1].h.size) != (found[0].b.size, found[0].h.size):
                 raise InputError(
@@ -238,12 +240,12 @@ def _pieces(value: Any, what: str) -> Sequence[Any] | None:
     axes = 3 if matrix else 2
     if array.ndim > axes:
         raise InputError(f"{what} has {array.ndim} axes; of a batch it has {axes}")
-    return array if array.ndim == axes else None
+    return list(array) if array.ndim == axes else None
 
 
 def _with_vectors(first: QP, own: dict[str, Any], many: dict[str, Any]) -> QP | None:
     """The first program with other vectors; None where `QP.of` has something to say about them, or they need its hand."""
-    values: dict[str, NDArray[np.float64]] = {}
+    values: dict[str, Any] = {}
     for name in VECTORS:
         if many[name] is None:
             continue
@@ -258,15 +260,12 @@ def _with_vectors(first: QP, own: dict[str, Any], many: dict[str, Any]) -> QP | 
     return None if wrong or (found.lb == np.inf).any() or (found.ub == -np.inf).any() else found
 
 
-class _numbered:
+@contextmanager
+def _numbered(k: int, count: int) -> Iterator[None]:
     """Puts the program's number before what is said about it."""
-
-    def __init__(self, k: int, count: int) -> None:
-        self.k, self.count = k, count
-
-    def __enter__(self) -> None:
-        return
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if isinstance(error, InputError) and self.count > 1:
-            raise InputError(f"program {self.k}: {error}") from error
+    try:
+        yield
+    except InputError as error:
+        if count == 1:
+            raise
+        raise InputError(f"program {k}: {error}") from error

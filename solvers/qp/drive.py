@@ -54,6 +54,7 @@ def drive(
     convex: bool | None,
     checked_s: float = 0.0,
     compiled_s: float = 0.0,
+    ran_s: float = 0.0,
     system: Any = None,
     weights: str | Mapping[str, Any] = "ideal",
     backend: str = "cpu",
@@ -64,6 +65,8 @@ def drive(
     ----------
     checked_s, compiled_s
         Seconds already spent on the problem, and on compiling before that.
+    ran_s
+        What of `checked_s` was solving.
     system
         What `Method.prepare` gave before, for this very problem; None: prepare.
     """
@@ -82,7 +85,7 @@ def drive(
         state = method.init(system, seed=seed, start=start)
     compile_s = loading_s + (compiling.duration if compiling.done else 0.0)
     origin = began + compile_s
-    build_s = clock() - origin
+    build_s = clock() - origin - ran_s
     meter = machine_meter()
     status: QPStatus | None = None
     ray: Mapping[str, Any] | None = None

@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from ..cuda.device import Device
     from ..cuda.qp import HPROnCUDA
 
-# Stored entries from which a GPU pays: below, a CPU has finished before a GPU has been started and its kernels loaded.
-PAYS = 1e6
-
 
 @method("hpr")
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,10 +25,6 @@ class HPR(SplittingMethod):
 
     def splitting(self, form: Form, norms: Norms, start: PrimalDual | None) -> Halpern:
         return Halpern(form, norms, start, self.check)
-
-    def cuda_pays(self, work: float) -> bool:
-        """Whether programs with so many stored entries are better solved on a GPU."""
-        return work >= PAYS
 
     def cuda_bytes(self, problem: QP) -> int:
         """Memory on the GPU, without presolve."""

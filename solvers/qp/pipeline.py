@@ -32,8 +32,8 @@ RAYS_AGAIN = 1.1
 class Splitting(Protocol):
     """A first-order method on a scaled form."""
 
-    iterations: int
-
+    @property
+    def iterations(self) -> int: ...
     def advance(self) -> PrimalDual | Residuals:
         """To the next check: its point; or, where that lies on a device, about what its residuals are."""
 
@@ -173,10 +173,10 @@ class Run:
             self.finish.seconds += time.perf_counter() - began
             return
         began = time.perf_counter()
-        found = self.splitting.advance()
-        if isinstance(found, PrimalDual):
-            self._look(self.splitting, found)
-        elif self._worth(self.splitting, found):
+        there = self.splitting.advance()
+        if isinstance(there, PrimalDual):
+            self._look(self.splitting, there)
+        elif self._worth(self.splitting, there):
             self._look(self.splitting, self.splitting.point())
         else:
             self.behind = True
@@ -188,7 +188,9 @@ class Run:
         """Whether to fetch a point from a device: where it may be a solution, the finish would begin with it, or rays are due, so that none is long out of sight."""
         t, steps, f = self.system.tolerance, splitting.iterations, self.finish
         good = r.excess(t.eps_abs, t.eps_rel) <= 1.0 or not np.isfinite(r.worst)
-        return good or steps >= self.next_rays or (f is not None and steps >= f.next_polish and relative(r) <= POLISH_FROM)
+        return (
+            good or steps >= self.next_rays or (f is not None and steps >= f.next_polish and relative(r) <= POLISH_FROM)
+        )
 
     def _look(self, splitting: Splitting, point: PrimalDual) -> None:
         """Judge the splitting's point, and take what rays there are."""

@@ -31,7 +31,11 @@ def place(method: Any, backend: str, problem: QP, copies: int = 1) -> tuple[Any,
         if not (hasattr(method, "on_cuda") and method.cuda_pays(float(copies * entries(problem)))):
             return method, "cpu"
         found = finding.find()
-        if found.devices and hasattr(method, "cuda_bytes") and method.cuda_bytes(problem) > found.devices[0].free_bytes():
+        if (
+            found.devices
+            and hasattr(method, "cuda_bytes")
+            and method.cuda_bytes(problem) > found.devices[0].free_bytes()
+        ):
             return method, "cpu"
     return placing.place(method, backend)
 

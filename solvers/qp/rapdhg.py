@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from ...problems.quadratic.program import QP
 from .accelerated import Accelerated
 from .form import Form, PrimalDual
 from .method import method
 from .norms import Norms
 from .splitting import SplittingMethod
+
+if TYPE_CHECKING:
+    from ..cuda.device import Device
+    from ..cuda.qp import RAPDHGOnCUDA
 
 
 @method("rapdhg")
@@ -18,3 +25,15 @@ class RAPDHG(SplittingMethod):
 
     def splitting(self, form: Form, norms: Norms, start: PrimalDual | None) -> Accelerated:
         return Accelerated(form, norms, start, self.check)
+
+    def cuda_bytes(self, problem: QP) -> int:
+        """Memory on the GPU, without presolve."""
+        from ..cuda.pdhg import bytes_needed
+
+        return bytes_needed(problem.n, problem.rows, problem.P.nnz, problem.A.nnz + problem.G.nnz)
+
+    def on_cuda(self, devices: Sequence[Device]) -> RAPDHGOnCUDA:
+        """With its steps on the first of these GPUs."""
+        from ..cuda.qp import RAPDHGOnCUDA
+
+        return RAPDHGOnCUDA(self, devices[0])

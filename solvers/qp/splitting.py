@@ -15,6 +15,9 @@ from .norms import Norms, kind_of, norm_bounds
 from .pipeline import Run, Splitting, System
 from .warm import warm_up
 
+# Stored entries from which a GPU pays: below, a CPU has finished before a GPU has been started and its kernels loaded.
+PAYS = 1e6
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SplittingMethod(ABC):
@@ -65,6 +68,10 @@ class SplittingMethod(ABC):
     @abstractmethod
     def splitting(self, form: Form, norms: Norms, start: PrimalDual | None) -> Splitting:
         """The iteration itself."""
+
+    def cuda_pays(self, work: float) -> bool:
+        """Whether programs with so many stored entries are better solved on a GPU."""
+        return work >= PAYS
 
     def init(self, system: System, *, seed: int, start: Start | None) -> Run:
         return Run(system, self.splitting, start)
