@@ -115,6 +115,25 @@ def test_no_field_overflows(device, form, largest, sign):
     assert np.array_equal(local[:, :n].astype(np.int64) - m.shift * spins.astype(np.int64), truth)
 
 
+@pytest.mark.parametrize("weight", [1, -2])
+def test_counts_are_as_large_as_can_be(device, weight):
+    # All flip at every test, and all are neighbours of all.
+    n = 600
+    system = dense_system(1, n, [weight], 1.0, 0)
+    m, spins = matrix(system, "bits"), np.ones((1, n), np.int8)
+    local, counts = np.zeros((1, m.width), m.kind), np.zeros(2, np.int64)
+    chains = cuda.Chains.of(device, m, n, READS[:1])
+    chains.begin(device.upload(spins))
+    prepare(m, spins[0], local[0])
+    check(chains, spins, local, n)
+    for sweep in range(2):
+        hottest = np.full(1 + sweep, 1e30, np.float32)
+        chains.sweeps(device.upload(hottest), KEY, sweep)
+        m.sweeps(hottest, spins[0], local[0], counts, KEY, int(READS[0]), sweep)
+        check(chains, spins, local, n)
+    assert counts[0] > 3 * n - 5
+
+
 def population(device, kind, external, width, values, local, words, best_values):
     """The launch of `choose` for two islands, and what it leaves: best values, best, spins, local."""
     held = [

@@ -143,7 +143,7 @@ def test_steps_match_the_oracle(device, kind, whole):
 def test_steps_restarts_and_sigma_match_numba(device, case, check):
     start = None
     if case == "arrow":
-        f = Form.of(arrow(300, 150))
+        f = Form.of(arrow(300, 290))
     elif case == "rowless":
         f = Form.of(QP.of([[2.0, 1.0], [1.0, 2.0]], [1.0, -3.0], lb=[-1, -INF]))
     elif case == "single":
@@ -179,7 +179,7 @@ def test_steps_restarts_and_sigma_match_numba(device, case, check):
 @pytest.mark.parametrize("case", [*KINDS, "started", "arrow", "rowless"])
 def test_pdhg_matches_numba(device, case, check):
     if case == "arrow":
-        f = Form.of(arrow(300, 150))
+        f = Form.of(arrow(300, 290))
     elif case == "rowless":
         f = Form.of(QP.of([[2.0, 1.0], [1.0, 2.0]], [1.0, -3.0], lb=[-1, -INF]))
     else:
@@ -557,6 +557,19 @@ def test_a_batch_larger_than_the_memory_goes_in_pieces(on_device, monkeypatch):
     results = solve_qp_batch(**arguments(problems), backend="cuda", polish=False, eps_abs=1e-4)
     assert [r.problem.sha256() for r in results] == [p.sha256() for p in problems]
     assert all(r.status is QPStatus.SOLVED for r in results)
+
+
+def test_two_gpus_share_a_batch(device, monkeypatch):
+    pair = Counting(device), Counting(device)
+    monkeypatch.setattr(finding, "find", lambda: finding.Found(devices=pair, driver=(12, 0), cupy="0"))
+    problems = family(5)
+    together = solve_qp_batch(**arguments(problems), backend="cuda", polish=False, eps_abs=1e-4)
+    assert all(d.log for d in pair) and [r.problem.sha256() for r in together] == [p.sha256() for p in problems]
+    monkeypatch.setattr(finding, "find", lambda: found(pair[0]))
+    alone = solve_qp_batch(**arguments(problems), backend="cuda", polish=False, eps_abs=1e-4)
+    assert all(
+        a.iterations == b.iterations and a.status == b.status == "solved" for a, b in zip(together, alone, strict=True)
+    )
 
 
 def test_other_methods_in_batches():

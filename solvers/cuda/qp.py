@@ -88,10 +88,10 @@ class CudaHalpern:
 
 @dataclass(frozen=True, slots=True)
 class SplittingOnCUDA(ABC):
-    """The settings, and the GPU."""
+    """The settings, and the GPUs; one program runs on the first."""
 
     method: SplittingMethod
-    device: Device
+    devices: tuple[Device, ...]
     name: ClassVar[str]
     convex_only: ClassVar[bool] = SplittingMethod.convex_only
     open_ended: ClassVar[bool] = SplittingMethod.open_ended
@@ -119,7 +119,7 @@ class SplittingOnCUDA(ABC):
         """The host's kernels, and the GPU's."""
         self.method.warm_up(system)
         if system.scaled is not None:
-            load_kernels(type(self), self.method, self.device)
+            load_kernels(self)
 
     def init(self, system: System, *, seed: int, start: Start | None) -> Run:
         def make(form: Form, norms: Norms, first: PrimalDual | None) -> CudaHalpern | CudaAccelerated:
@@ -141,18 +141,18 @@ class HPROnCUDA(SplittingOnCUDA):
     name: ClassVar[str] = "hpr"
 
     def splitting(self, form: Form, norms: Norms, scaling: Scaling, start: PrimalDual | None) -> CudaHalpern:
-        return CudaHalpern(self.device, form, norms, scaling, start, self.method.check)
+        return CudaHalpern(self.devices[0], form, norms, scaling, start, self.method.check)
 
     def load(self, problem: QP, tolerance: Tolerance) -> None:
         """Compile all that a batch of such programs calls."""
         warm_up(self.name, kind_of(Form.of(problem))[0], tolerance.polish)
-        load_kernels(type(self), self.method, self.device)
+        load_kernels(self)
 
     def together(self, problems: Sequence[QP], tolerance: Tolerance, ends: Ends) -> list[Ended]:
         """Many programs of one shape, side by side."""
         from .qp_batch import solve_together
 
-        return solve_together(self.device, problems, tolerance, self.method.check, ends)
+        return solve_together(self.devices, problems, tolerance, self.method.check, ends)
 
 
 class RAPDHGOnCUDA(SplittingOnCUDA):
@@ -161,19 +161,18 @@ class RAPDHGOnCUDA(SplittingOnCUDA):
     name: ClassVar[str] = "rapdhg"
 
     def splitting(self, form: Form, norms: Norms, scaling: Scaling, start: PrimalDual | None) -> CudaAccelerated:
-        return CudaAccelerated(self.device, form, norms, scaling, start, self.method.check)
+        return CudaAccelerated(self.devices[0], form, norms, scaling, start, self.method.check)
 
 
-def load_kernels(form_of_method: Any, method: SplittingMethod, device: Device) -> None:
+def load_kernels(method: SplittingOnCUDA) -> None:
     """Compile them, or load them from CuPy's cache."""
-    by_object: Any = device
-    _load(form_of_method, type(method), by_object)
+    for device in method.devices:
+        by_object: Any = device
+        _load(type(method), type(method.method), by_object)
 
 
 @cache
-def _load(form_of_method: Any, method: Any, device: Any) -> None:
-    problem = QP.of(np.array(P_OF[GENERAL]), np.ones(2), np.ones((1, 2)), np.ones(1))
-    form = Form.of(problem)
-    form_of_method(method(check=2), device).splitting(
-        form, norm_bounds(form), Scaling(np.ones(2), np.ones(1)), None
-    ).advance()
+def _load(placed: Any, method: Any, device: Any) -> None:
+    form = Form.of(QP.of(np.array(P_OF[GENERAL]), np.ones(2), np.ones((1, 2)), np.ones(1)))
+    scaling = Scaling(np.ones(2), np.ones(1))
+    placed(method(check=2), (device,)).splitting(form, norm_bounds(form), scaling, None).advance()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,8 +55,19 @@ class Ends:
     stop: Callable[[], bool]
 
 
-def solve_together(device: Device, problems: Sequence[QP], tolerance: Tolerance, check: int, ends: Ends) -> list[Ended]:
-    """Run all, as many at once as fit."""
+def solve_together(
+    devices: Sequence[Device], problems: Sequence[QP], tolerance: Tolerance, check: int, ends: Ends
+) -> list[Ended]:
+    """Run all, a share on each GPU."""
+    share = -(-len(problems) // len(devices))
+    parts = [problems[k : k + share] for k in range(0, len(problems), share)]
+    with ThreadPoolExecutor(len(parts)) as pool:
+        found = pool.map(lambda device, part: _on_one(device, part, tolerance, check, ends), devices, parts)
+        return [ended for part in found for ended in part]
+
+
+def _on_one(device: Device, problems: Sequence[QP], tolerance: Tolerance, check: int, ends: Ends) -> list[Ended]:
+    """As many at once as fit."""
     p = problems[0]
     own = not _shared(problems)
     one = bytes_needed(p.n, p.rows, p.P.nnz, p.A.nnz + p.G.nnz, own=own)

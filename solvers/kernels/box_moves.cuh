@@ -96,7 +96,7 @@ struct Columns {
 
     __device__ __forceinline__ void add(const ENTRY* row, double d) {
 #if HELD
-        // All loads before the first sum; places beyond the row are 0 and stay 0.
+        // All loads before the first sum.
         Four<ENTRY> w[HELD / 4];
 #pragma unroll
         for (int q = 0; q < HELD / 4; ++q) {
@@ -105,8 +105,9 @@ struct Columns {
         }
 #pragma unroll
         for (int q = 0; q < HELD / 4; ++q)
+            if (4 * (q * blockDim.x + threadIdx.x) < stride)
 #pragma unroll
-            for (int r = 0; r < 4; ++r) own[4 * q + r] += w[q][r] * d;
+                for (int r = 0; r < 4; ++r) own[4 * q + r] += w[q][r] * d;
 #else
         for (int j = 4 * threadIdx.x; j < stride; j += 4 * blockDim.x) {
             Four<ENTRY> w;
@@ -225,7 +226,7 @@ __device__ __noinline__ Tally sweep(const Box& shared, double* u, double* g, con
             tally.products += end - e;
             // Every warp has its copy of the old g.
             if (blockDim.x > 32) __syncthreads();
-            for (e += threadIdx.x; e < end; e += blockDim.x) g[P.indices[e]] += P.data[e] * step;
+            for (e += threadIdx.x; e < end; e += blockDim.x) g[__ldg(P.indices + e)] += __ldg(P.data + e) * step;
             meet();
             if (i < P.n) gi = g[i];
 #else
@@ -262,8 +263,8 @@ __device__ __noinline__ int64 product(const Box& P, const double* from, const do
     for (int j = threadIdx.x; j < P.n; j += blockDim.x) {
         double sum = from ? from[j] : 0.0;
         for (int64 e = P.indptr[j]; e < P.indptr[j + 1]; ++e) {
-            double x = v[P.indices[e]];
-            if (x != 0.0) sum += P.data[e] * x;
+            double x = v[__ldg(P.indices + e)];
+            if (x != 0.0) sum += __ldg(P.data + e) * x;
         }
         out[j] = sum;
     }

@@ -111,7 +111,7 @@ __device__ __forceinline__ void walk(
             float mu = t * logf(x);
             float slack = 2e-6f * (t + fabsf(mu)) + 1e-30f;
             // Beyond these a float has lost its digits; and where mu is infinite or NaN, nothing is decided here either.
-            bool fine = fminf(fminf(c, z), x) > 1e-30f;
+            bool fine = fminf(fminf(c, z), x) > 1e-30f && z < INFINITE;
             Here::Bound low = Here::low(fine ? mu - slack : -INFINITE), high = Here::high(fine ? mu + slack : INFINITE);
             if (verdict >= 0 && lane == ready) low = high = verdict ? Here::low(-INFINITE) : Here::high(INFINITE);
             verdict = -1;
@@ -169,7 +169,7 @@ __device__ __forceinline__ void walk(
             int64 step = first + (done + ready);
             Draw draw = drawn(key, step, read, n);
             auto gain = neurons.see(draw.neuron).change;
-            if (shifted) gain += shift[draw.neuron];
+            
             verdict = exceeds((double)gain, timers + 3 * (own ? (int64)draw.neuron : 0), step, scale * draw.u() + ground);
         }
     }

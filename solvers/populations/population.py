@@ -133,7 +133,8 @@ class State:
         """The reads whose first states island i begins with, (R,), for their random numbers."""
         reads = self.parents.shape[1]
         generation = int(self.found[i]) * self.parents.shape[0] + i
-        return (generation * reads + np.arange(reads)) % 2**32
+        numbers: NDArray[np.int64] = (generation * reads + np.arange(reads)) % 2**32
+        return numbers
 
     def within_budget(self, i: int, length: int) -> int:
         """A round's length, cut to what island i has left, so that the last round ends cold, too."""

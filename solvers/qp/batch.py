@@ -22,6 +22,7 @@ from ...qpresult import QPResult
 from . import method as methods
 from .convexity import convex
 from .drive import drive
+from .gap import close_gap
 from .method import Point, Start, Step, Tolerance
 from .place import place, versions_there
 from .solve import Limits, build_method, check_accepts, solve_qp_problem
@@ -193,8 +194,10 @@ class Continued:
     def report(self, system: QP, state: Any) -> Step:
         e = self.ended
         if self.run is None:
+            q = e.point
+            point, residuals = close_gap(system, q, system.residuals(q.x, q.y, q.z, q.z_box), self.tolerance.eps_abs)
             return Step(
-                point=e.point, iterations=e.iterations, events=e.events, phase="splitting", finished=e.finished,
+                point=point, residuals=residuals, iterations=e.iterations, events=e.events, phase="splitting", finished=e.finished,
                 primal_ray=e.primal_ray, dual_ray=e.dual_ray,
             )  # fmt: skip
         step: Step = self.method.report(self.system, self.run)

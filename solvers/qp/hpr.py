@@ -33,7 +33,7 @@ class HPR(SplittingMethod):
         return bytes_needed(problem.n, problem.rows, problem.P.nnz, problem.A.nnz + problem.G.nnz)
 
     def on_cuda(self, devices: Sequence[Device]) -> HPROnCUDA:
-        """With its steps on the first of these GPUs."""
+        """With its steps on these GPUs."""
         from ..cuda.qp import HPROnCUDA
 
-        return HPROnCUDA(self, devices[0])
+        return HPROnCUDA(self, tuple(devices))

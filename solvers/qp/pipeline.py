@@ -27,6 +27,8 @@ Vector = NDArray[np.float64]
 MOST_STORED = 4_000_000
 # Rays of the splitting are looked at when it has made this many times more steps.
 RAYS_AGAIN = 1.1
+# A point on a device may be a solution where its gap is up to so many times the tolerance.
+CLOSABLE = 100.0
 
 
 class Splitting(Protocol):
@@ -187,7 +189,8 @@ class Run:
     def _worth(self, splitting: Splitting, r: Residuals) -> bool:
         """Whether to fetch a point from a device: where it may be a solution, the finish would begin with it, or rays are due, so that none is long out of sight."""
         t, steps, f = self.system.tolerance, splitting.iterations, self.finish
-        good = r.excess(t.eps_abs, t.eps_rel) <= 1.0 or not np.isfinite(r.worst)
+        # A gap that is alone in being too large may be closed by one multiplier (`close_gap`).
+        good = replace(r, gap=r.gap / CLOSABLE).excess(t.eps_abs, t.eps_rel) <= 1.0 or not np.isfinite(r.worst)
         return (
             good or steps >= self.next_rays or (f is not None and steps >= f.next_polish and relative(r) <= POLISH_FROM)
         )

@@ -33,7 +33,7 @@ class RAPDHG(SplittingMethod):
         return bytes_needed(problem.n, problem.rows, problem.P.nnz, problem.A.nnz + problem.G.nnz)
 
     def on_cuda(self, devices: Sequence[Device]) -> RAPDHGOnCUDA:
-        """With its steps on the first of these GPUs."""
+        """With its steps on these GPUs."""
         from ..cuda.qp import RAPDHGOnCUDA
 
-        return RAPDHGOnCUDA(self, devices[0])
+        return RAPDHGOnCUDA(self, tuple(devices))

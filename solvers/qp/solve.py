@@ -92,7 +92,7 @@ def solve_qp(
     seed
         In [0, 2**64); drawn, and given in the result, if None.
     backend
-        "cpu"; "cuda": an NVIDIA GPU, for hpr and boxqp; "auto": a GPU where one can be used and the program is large enough for it to pay, else the CPU.
+        "cpu"; "cuda": an NVIDIA GPU, for hpr, rapdhg and boxqp; "auto": a GPU where one can be used and the program is large enough for it to pay, else the CPU.
     polish
         Whether to factorise matrices, which is no local operation; without it the methods multiply by P, A and G only.
     binary : (n,) bool
