@@ -224,7 +224,8 @@ class Ensemble:
             ended = state.sweeps > 0 and all(state.exhausted(i) for i in range(state.work.shape[0]))
             if ended or (state.sweeps == 0 and state.work.shape[0] > 1 and np.any(state.found > found)):
                 state.concluded = ended
-                self._conclude(plan, state)
+                merged, value = lineages.merge(plan, state, self.gathered(state), 0, self.kappa)
+                state.keep(0, merged[None], np.array([value]))
 
     def _sweeps(self, plan: Plan, state: State, i: int, want: int) -> int:
         """At most `want` sweeps of island i, within its round, and between two resamplings if it has some; returns how many."""
@@ -252,13 +253,12 @@ class Ensemble:
             return descents.temperatures(state, i, first, last)
         return lineages.temperatures(state, i, self.kappa, first, last)
 
-    def _conclude(self, plan: Plan, state: State) -> None:
-        """Merge the best and the champions of all islands; the islands go on as they were."""
+    @staticmethod
+    def gathered(state: State) -> Spins:
+        """The best and the champions of all islands, as many as can be merged: (k, n)."""
         states = [state.best]
-        states += [state.champions[i, : min(int(state.found[i]), CHAMPIONS)] for i in range(state.work.shape[0])]
-        together = np.concatenate(states)[:MAX_STATES]
-        merged, value = lineages.merge(plan, state, together, 0, self.kappa)
-        state.keep(0, merged[None], np.array([value]))
+        states += [state.champions[i, : min(int(state.found[i]), CHAMPIONS)] for i in range(state.step.size)]
+        return np.concatenate(states)[:MAX_STATES]
 
     def report(self, system: Plan, state: State) -> Report:
         plan, swept = system, state.swept + state.sweep

@@ -345,6 +345,18 @@ def test_a_time_limit_ends_a_solve(on_device, monkeypatch):
     assert found.residuals.worst < 1e-6
 
 
+@pytest.mark.parametrize(("took", "rate"), [(0.0, 8 * cuda.FIRST_RATE), (0.5, None)])
+def test_launches_grow_to_what_the_device_does(device, monkeypatch, took, rate):
+    clock = iter(np.arange(1000) * took)
+    method = BoxQP(repeats=10**6).on_cuda((device,))
+    system = method.prepare(box(12, 0.6, 3), Tolerance(eps_abs=1e-6, eps_rel=0.0, polish=True), 1)
+    state = method.init(system, seed=3, start=None)
+    monkeypatch.setattr(cuda, "perf_counter", lambda: next(clock))
+    method.advance(system, state, math.inf)
+    spent = state.whole.search.counts[kernels.PRODUCTS]
+    assert state.whole.rate == rate if rate else spent < 0.5 * state.whole.rate < 10 * spent
+
+
 @pytest.mark.skipif(cuda_shim.COMPILER is None, reason="no g++")
 def test_two_devices_share_the_islands(monkeypatch):
     devices = tuple(cuda_shim.ShimDevice(multiprocessors=1) for _ in range(2))

@@ -22,6 +22,7 @@ from fnanneal.solvers.populations.population import Plan, State
 from fnanneal.solvers.populations.reduction import Reduction
 from fnanneal.solvers.system import SpinSystem
 
+from .cases import serial
 from .test_dense import CASES, KEY, PM1, aligned, dense_system, matrix, prepare, slow_sweeps, square
 
 LARGER = {
@@ -219,11 +220,6 @@ def plan_of(system: SpinSystem) -> Plan:
     return Plan(reduction=reduction, engine=Chains.of(reduction.core))
 
 
-def alone(function, count):
-    for k in range(count):
-        function(k)
-
-
 def equal(a: State, b: State) -> None:
     for each in fields(State):
         x, y = getattr(a, each.name), getattr(b, each.name)
@@ -268,10 +264,10 @@ def test_populations_are_those_of_the_cpu(device, short_descents, monkeypatch, c
     for part in parts:
         part.begin(gpu, None)
     for k, want in enumerate(wants):
-        solver.advance(plan, cpu, want * n, alone)
+        solver.advance(plan, cpu, want * n, serial)
         over = [part.queue(gpu, want) for part in parts]
         for part, mine in zip(parts, over, strict=True):
-            part.finish(gpu, mine, alone)
+            part.finish(gpu, mine)
         assert np.array_equal(gpu.best_values, cpu.best_values) and np.array_equal(gpu.best, cpu.best)
         if k % 2 == 0:
             for part in parts:
@@ -297,15 +293,14 @@ def test_populations_begin_where_they_are_told(device, short_descents):
     equal(gpu, cpu)
     gpu.until = cpu.until = 5
     for want in (3, 30):
-        solver.advance(plan, cpu, want * n, alone)
-        part.finish(gpu, part.queue(gpu, want), alone)
+        solver.advance(plan, cpu, want * n, serial)
+        part.finish(gpu, part.queue(gpu, want))
     part.save(gpu)
     equal(gpu, cpu)
     assert cpu.sweep.tolist() == [5, 5]
 
 
 def test_a_first_descent_on_a_large_matrix_is_short(device, short_descents, monkeypatch):
-    monkeypatch.setattr("fnanneal.solvers.cuda.descents.FAR_BYTES", 10)
     monkeypatch.setattr(descents, "FAR_BYTES", 10)
     plan = plan_of(CASES["rows8"][0])
     solver, options = Ensemble(num_reads=1), {"open_ended": True, "threads": 1}
@@ -313,8 +308,8 @@ def test_a_first_descent_on_a_large_matrix_is_short(device, short_descents, monk
     part = Descents(device, plan, np.arange(1))
     part.begin(gpu, None)
     assert gpu.length.tolist() == cpu.length.tolist() == [6]
-    solver.advance(plan, cpu, 7 * plan.system.n, alone)
-    part.finish(gpu, part.queue(gpu, 7), alone)
+    solver.advance(plan, cpu, 7 * plan.system.n, serial)
+    part.finish(gpu, part.queue(gpu, 7))
     part.save(gpu)
     equal(gpu, cpu)
 

@@ -9,15 +9,20 @@ import fnanneal
 from fnanneal import Status
 from fnanneal.errors import InputError
 from fnanneal.solvers.cuda import finding
-from fnanneal.solvers.populations import lineages
+from fnanneal.solvers.populations import descents, lineages
 
 from .cases import ising, random_problem, timeless
 from .cuda_shim import ShimDevice
 
 
-
 def real_problem(n, degree, fields):
     return ising(*random_problem(np.random.default_rng(n), n, degree, "real", fields))
+
+
+def dense_problem(n):
+    rng = np.random.default_rng(n)
+    pairs = [(i, j, int(rng.integers(-90, 91))) for i in range(n) for j in range(i)]
+    return ising(pairs, rng.integers(-50, 51, n).tolist())
 
 
 PROBLEMS = {
@@ -27,6 +32,9 @@ PROBLEMS = {
     "hub": "nx:star_graph(150)",
     "one vertex": fnanneal.load({(0, 0): 1}),
     "all eliminated": "nx:path_graph(9)",
+    "dense, two weights": "gen:sk(70,'pm1',seed=2)",
+    "dense integers": dense_problem(50),
+    "dense, real": "gen:sk(45,'gauss',seed=2)",
     "real": real_problem(200, 5, True),
     "real, no fields": real_problem(220, 5, False),
 }
@@ -42,7 +50,9 @@ def same(a, b):
 
 def solve(problem, backend, **settings):
     given = {"seed": 11, "threads": 1, "num_sweeps": 150, **settings}
-    return fnanneal.solve(PROBLEMS.get(problem, problem) if isinstance(problem, str) else problem, backend=backend, **given)
+    return fnanneal.solve(
+        PROBLEMS.get(problem, problem) if isinstance(problem, str) else problem, backend=backend, **given
+    )
 
 
 def both(problem, **settings):
@@ -58,6 +68,13 @@ def brief(monkeypatch):
     monkeypatch.setattr(lineages, "PROBE", 4)
     for name, value in (("LEAST", 6), ("AVERAGE", 8), ("ORDINARY", 12), ("LONGEST", 20)):
         monkeypatch.setattr(lineages, name, value)
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch):
+    """Descents that end within a budget of 150 sweeps, several times."""
+    monkeypatch.setattr(descents, "SWEEPS", 40)
+    monkeypatch.setattr(descents, "RESAMPLINGS", 9)
 
 
 @pytest.fixture
@@ -81,6 +98,12 @@ def test_chains(on_device, brief, name):
 def test_rounds_as_they_are(on_device):
     """With the lengths that users have: a probe, a fresh round, crossings."""
     both("torus", num_sweeps=700)
+
+
+@pytest.mark.parametrize("name", ["dense, two weights", "dense, real"])
+def test_dense_islands(devices, name):
+    both(name, num_reads=3)
+    both(name, weights="fn-dam", initial_states=np.ones(70 if name == "dense, two weights" else 45))
 
 
 @pytest.mark.parametrize(
@@ -112,16 +135,17 @@ def test_too_large_for_shared_memory(monkeypatch, brief):
     assert "lane_phase" in found.devices[0].launched
 
 
+@pytest.mark.parametrize("name", ["torus", "dense, two weights"])
 @pytest.mark.parametrize("first", ["cpu", "cuda"])
-def test_a_checkpoint_of_one_backend_is_resumed_on_the_other(on_device, brief, first, tmp_path):
+def test_a_checkpoint_of_one_backend_is_resumed_on_the_other(on_device, brief, first, name, tmp_path):
     """Stopped in the middle of a round."""
     second = "cuda" if first == "cpu" else "cpu"
     calls = iter(range(10**6))
     path = tmp_path / "state"
-    part = solve("torus", first, checkpoint=path, callback=lambda _: next(calls) == 3)
+    part = solve(name, first, checkpoint=path, callback=lambda _: next(calls) == 3)
     assert part.status == "stopped" and 0 < part.num_sweeps < 150
-    whole = solve("torus", "cpu")
-    rest = solve("torus", second, resume=path, seed=None, num_sweeps=None)
+    whole = solve(name, "cpu")
+    rest = solve(name, second, resume=path, seed=None, num_sweeps=None)
     assert rest.objective == whole.objective and np.array_equal(rest.spins, whole.spins)
     assert rest.energy.events == whole.energy.events
 

@@ -175,7 +175,7 @@ def test_thresholds(device, weights, scale, floor):
         (5.0, 1e-30, 1e-33),
         (1e38, 1e-3, 1e-6),
         (0.5, 1e60, 1e57),
-        (2e-42, 1e-42, 1e-45),
+        (4e-44, 2e-44, 1e-46),
     ],
 )
 @pytest.mark.parametrize("weights", ["pm1", "real"])

@@ -188,10 +188,11 @@ def test_a_single_spin_and_no_edges(device, weights, fields):
 
 def test_extreme_slopes(device):
     """Cold chains go to and fro between states of one value, of which the first is kept."""
-    both = Chains(device, case("pm1", n=100, fields=False), 2)
-    both.advance([1e-30, 1e30], [0, 1], 0, heat_bath=True)
-    both.advance([1e30] * 10, [0, 1], 2)
-    assert np.any(both.best != both.spins) and np.any(both.values[:, 0] == both.values[:, 1])
+    both = Chains(device, case("pm1", n=100, seed=2, fields=False), 4)
+    both.advance([1e-30, 1e30], range(4), 0, heat_bath=True)
+    both.advance([1e30] * 10, range(4), 2)
+    level = both.values[:, 0] == both.values[:, 1]
+    assert np.any(level & np.any(both.best != both.spins, axis=1))
     both.check()
 
 

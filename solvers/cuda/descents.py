@@ -6,9 +6,8 @@ resampling and new starts are the GPU's; step, sweep, length and the like the ho
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +15,8 @@ from numpy.typing import NDArray
 from ...result import Spins
 from ..populations import descents
 from ..populations.engines import HOTTEST
-from ..populations.matrix import FAR_BYTES, Matrix
-from ..populations.population import GREEDY_SWEEPS, Plan, State
+from ..populations.matrix import Matrix
+from ..populations.population import Plan, State
 from .dense import NAMES, WARPS, Chains, chain_bytes, matrix_bytes, packed, unpacked
 from .device import Array, Device
 from .source import Kernels
@@ -143,7 +142,7 @@ class Descents:
                 self._keep(state, leg)
         return []
 
-    def finish(self, state: State, over: Sequence[int], run: Callable[..., Any]) -> None:
+    def finish(self, state: State, over: Sequence[int]) -> None:
         """Wait, and fetch counts and the best; the rest is queued already."""
         self._report(state)
 
@@ -169,29 +168,14 @@ class Descents:
                 self._enter(state)
                 generation = int(state.found[i])
             else:
-                slope = self._slope(state)
+                slope = descents.slope(state, i)
             place = 2 * self.plan.engine.reads + 1 + end
             yield Leg(temperatures=heat, first=first, slope=slope, place=place, step=step, generation=generation)
 
     def _enter(self, state: State) -> None:
-        """The counters of a descent's beginning: `descents.begin`."""
-        mine, i = self.numbers, int(self.numbers[0])
-        short = state.found[i] == 0 and _matrix(self.plan).nbytes > FAR_BYTES
-        grown = descents.SWEEPS * descents.GROWTH ** min(int(state.found[i]), descents.MOST_GROWN)
-        annealed = descents.PROBE if short else int(grown)
-        state.length[mine], state.sweep[mine] = state.within_budget(i, annealed + GREEDY_SWEEPS), 0
-        state.hot[mine] = state.hottest
-
-    def _slope(self, state: State) -> float | None:
-        """That of the resampling that is due now: `descents.pause`."""
-        i = int(self.numbers[0])
-        now, every, end = int(state.sweep[i]), descents.period(state, i), int(state.length[i]) - GREEDY_SWEEPS
-        if now % every or now >= end:
-            return None
-        before, after = (
-            float(descents.temperatures(state, i, k, k + 1)[0, 0]) for k in (now - 1, min(now + every - 1, end - 1))
-        )
-        return 1 / (2 * after) - 1 / (2 * before)
+        assert self.plan.dense is not None
+        for i in self.numbers.tolist():
+            descents.enter(self.plan.dense, state, i)
 
     def _draw(self, state: State, generation: int) -> None:
         """Random first states: `State.draw_starts`."""

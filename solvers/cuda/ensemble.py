@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,7 +17,7 @@ from ..ensemble import ISLANDS, Ensemble
 from ..populations.population import Plan, State
 from .descents import Descents
 from .device import Device
-from .lineages import Lineages
+from .lineages import Lineages, Merging, merge_later
 
 # Of what is free on a device.
 SPARING = 0.9
@@ -30,6 +31,7 @@ class DeviceState:
 
     host: State
     parts: list[Lineages | Descents] = field(default_factory=list)
+    meeting: Merging | None = None
 
 
 class CudaEnsemble:
@@ -39,6 +41,7 @@ class CudaEnsemble:
 
     def __init__(self, solver: Ensemble, devices: Sequence[Device]) -> None:
         self.solver, self.devices = solver, tuple(devices)
+        self._pool: Executor | None = None
 
     def settings(self) -> dict[str, Any]:
         return self.solver.settings()
@@ -54,6 +57,7 @@ class CudaEnsemble:
         self.solver.warm_up(system)
 
     def init(self, system: Plan, key: int, *, open_ended: bool, threads: int, initial: Spins | None) -> DeviceState:
+        self._pool = ThreadPoolExecutor(threads)
         host = self.solver.blank(system, key, open_ended=open_ended, threads=self._islands(system, open_ended))
         state = DeviceState(host=host, parts=self._parts(system, host))
         given = None if initial is None else system.reduction.inwards(initial)
@@ -107,7 +111,8 @@ class CudaEnsemble:
             if mine.size and plan.dense is not None:
                 parts.append(Descents(device, plan, mine))
             elif mine.size:
-                parts.append(Lineages(device, plan, mine, self.solver.kappa))
+                assert self._pool is not None
+                parts.append(Lineages(device, plan, mine, self.solver.kappa, self._pool))
         return parts
 
     def load_state(self, arrays: Mapping[str, Any]) -> DeviceState:
@@ -135,8 +140,23 @@ class CudaEnsemble:
         found = host.found.copy()
         over = [part.queue(host, want) for part in state.parts]
         for part, mine in zip(state.parts, over, strict=True):
-            part.finish(host, mine, run)
-        self.solver.meet(system, host, found)
+            part.finish(host, mine)
+        if host.sweeps or system.dense is not None:
+            self.solver.meet(system, host, found)
+        else:
+            self._meet(system, state, bool(np.any(host.found > found)))
+
+    def _meet(self, plan: Plan, state: DeviceState, due: bool) -> None:
+        """As `Ensemble.meet` in an open-ended run, beside the devices' work: one at a time."""
+        assert self._pool is not None
+        host, meeting = state.host, state.meeting
+        if meeting is not None and meeting.result.done():
+            merged, value = meeting.result.result()
+            host.counts[0] += meeting.counts[0]
+            host.keep(0, merged[None], np.array([value]))
+            state.meeting = meeting = None
+        if due and meeting is None and host.step.size > 1:
+            state.meeting = merge_later(self._pool, plan, host, self.solver.gathered(host), 0, self.solver.kappa)
 
     def report(self, system: Plan, state: DeviceState) -> Report:
         report = self.solver.report(system, state.host)

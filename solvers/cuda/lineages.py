@@ -1,13 +1,15 @@
 """The islands of one GPU on a sparse graph: `populations.lineages`, with the states on the device and all islands side by side.
 
-The lineages never leave the device: the host draws temperatures, learns from what crossing gained, and merges champions on its own cores. It sees a round's values and gains, and
-the rows of a new best or champion.
+The lineages never leave the device: the host draws temperatures and learns from what crossing gained. It sees a round's values and gains, and the rows of a new
+best or champion. Champions it merges on its own cores, while the other islands go on; the island whose they are waits, so that all is as on the CPU.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,11 +27,26 @@ START, TIMERS = Kernels("start"), Kernels("timers")
 BLOCK = 256
 
 
-class Lineages:
-    """Islands `numbers` (I,) of a population, on one device."""
+class Merging(NamedTuple):
+    """Champions (k, n) that are being merged, and what that has counted."""
 
-    def __init__(self, device: Device, plan: Plan, numbers: NDArray[np.int64], kappa: float) -> None:
-        self.device, self.plan, self.numbers, self.kappa = device, plan, numbers, kappa
+    champions: Spins
+    result: Future[tuple[Spins, float]]
+    counts: NDArray[np.int64]
+
+
+def merge_later(pool: Executor, plan: Plan, state: State, states: Spins, i: int, kappa: float) -> Merging:
+    """`lineages.merge` on one of the pool's threads; nothing of the state is changed."""
+    own = replace(state, counts=np.zeros_like(state.counts))
+    return Merging(states, pool.submit(lineages.merge, plan, own, states, i, kappa), own.counts)
+
+
+class Lineages:
+    """Islands `numbers` (I,) of a population, on one device; champions are merged by the threads of `pool`."""
+
+    def __init__(self, device: Device, plan: Plan, numbers: NDArray[np.int64], kappa: float, pool: Executor) -> None:
+        self.device, self.plan, self.numbers, self.kappa, self.pool = device, plan, numbers, kappa, pool
+        self.merging: dict[int, Merging] = {}
         reads, n = plan.engine.reads, plan.system.n
         self.engine = engine_on(device, plan.engine, numbers.size)
         self.graph = Graph.of(device, plan.system)
@@ -69,17 +86,27 @@ class Lineages:
         self.engine.restore(state.work[self.numbers], state.local[self.numbers])
 
     def save(self, state: State) -> None:
-        """The inverse of `restore`."""
+        """The inverse of `restore`, once nothing is being merged."""
+        wait([m.result for m in self.merging.values()])
+        self._settle(state)
         state.parents[self.numbers] = self.device.download(self.parents)
         for p, i in enumerate(self.numbers.tolist()):
             self.engine.save(p, state.work[i], state.local[i])
 
     def queue(self, state: State, want: int) -> list[int]:
         """Queue at most `want` sweeps of each island, within its round; returns the places of those whose round is then over."""
-        stretches = [state.stretch(i, want) for i in self.numbers.tolist()]
-        sweeps = np.array([last - first for first, last in stretches], np.int32)
-        if not sweeps.any():
-            return []
+        self._settle(state)
+        while True:
+            stretches = [
+                state.stretch(i, 0 if p in self.merging else want) for p, i in enumerate(self.numbers.tolist())
+            ]
+            sweeps = np.array([last - first for first, last in stretches], np.int32)
+            if sweeps.any():
+                break
+            if not self.merging:
+                return []
+            wait([m.result for m in self.merging.values()], return_when=FIRST_COMPLETED)
+            self._settle(state)
         temperatures, hottest = self._temperatures(state, stretches)
         done = (state.swept[self.numbers] + state.sweep[self.numbers]) % 2**32
         self.engine.sweeps(
@@ -99,8 +126,8 @@ class Lineages:
                 over.append(p)
         return over
 
-    def finish(self, state: State, over: Sequence[int], run: Callable[..., Any]) -> None:
-        """The end of a round of the islands at these places, and the next one's beginning; `run` spreads work over the host's threads."""
+    def finish(self, state: State, over: Sequence[int]) -> None:
+        """The end of a round of the islands at these places, and the next one's beginning."""
         number = self.numbers.tolist()
         if over:
             polished = [p for p in over if lineages.polishes(state, number[p])]
@@ -122,25 +149,46 @@ class Lineages:
             self._select(state, p)
         if crossing:
             self._cross(state, crossing, gains)
-        champions = []
+        again, anew = [], []
         for p in over:
             i = number[p]
             if state.effort[i] == lineages.PROBE:
                 # All that the length of anneals is learnt from.
                 state.parents[i, :8] = self.device.download(self.parents[p, :8])
             self._show_best(state, p)
-            if lineages.end_round(self.plan, state, i, gains[p]):
-                self._show(state, p, int(np.argmax(state.values[i])))
-                champions.append(p)
-        run(lambda k: lineages.champion(self.plan, state, number[champions[k]], self.kappa), len(champions))
-        if champions:
-            for p in champions:
-                lineages.forget(state, number[p])
-            self._draw(state, champions)
-            self._judge(state, champions)
-        self._next_rounds(state, over)
+            if not lineages.end_round(self.plan, state, i, gains[p]):
+                again.append(p)
+                continue
+            self._show(state, p, int(np.argmax(state.values[i])))
+            champions = lineages.add_champion(state, i)
+            if champions is None:
+                anew.append(p)
+            else:
+                self.merging[p] = merge_later(self.pool, self.plan, state, champions, i, self.kappa)
+        self._next_rounds(state, again)
+        self._restart(state, anew)
+
+    def _settle(self, state: State) -> None:
+        """The islands whose champions are merged by now begin anew."""
+        done = [p for p, m in self.merging.items() if m.result.done()]
+        for p in done:
+            i, merging = int(self.numbers[p]), self.merging.pop(p)
+            state.counts[i] += merging.counts[i]
+            lineages.learn_length(self.plan, state, i, merging.champions, *merging.result.result())
+        self._restart(state, done)
+
+    def _restart(self, state: State, places: Sequence[int]) -> None:
+        """`lineages.restart`."""
+        if places:
+            for p in places:
+                lineages.forget(state, int(self.numbers[p]))
+            self._draw(state, places)
+            self._judge(state, places)
+            self._next_rounds(state, places)
 
     def _next_rounds(self, state: State, places: Sequence[int]) -> None:
+        if not places:
+            return
         for p in places:
             lineages.begin_round(state, int(self.numbers[p]))
         self.engine.load(places, self.parents)

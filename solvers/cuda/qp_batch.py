@@ -28,8 +28,8 @@ from .qp import estimates
 MOST, SHARE = 2**15, 0.8
 # With a finish to come, the GPU makes so many steps: a finish costs the host as much as some thousand steps of all.
 STEPS_BEFORE_FINISH = 10_000
-# Rays are looked at when so many times more steps have been made.
-RAYS_AGAIN = 1.5
+# Rays are looked at after so many steps, and when so many times more have been made.
+RAYS_FIRST, RAYS_AGAIN = 1000, 1.5
 # An estimate's relative part may be twice too generous.
 MARGIN = 0.5
 
@@ -59,6 +59,8 @@ def solve_together(
     devices: Sequence[Device], problems: Sequence[QP], tolerance: Tolerance, check: int, ends: Ends
 ) -> list[Ended]:
     """Run all, a share on each GPU."""
+    if len(devices) == 1:
+        return _on_one(devices[0], problems, tolerance, check, ends)
     share = -(-len(problems) // len(devices))
     parts = [problems[k : k + share] for k in range(0, len(problems), share)]
     with ThreadPoolExecutor(len(parts)) as pool:
@@ -84,7 +86,7 @@ def _run(device: Device, problems: Sequence[QP], tolerance: Tolerance, check: in
     count = len(problems)
     steps, finished, rays = np.zeros(count, np.int64), np.zeros(count, bool), dict[int, Any]()
     best, since = np.full(count, np.inf), np.zeros(count, np.int64)
-    alive, done, look = np.arange(count), 0, 0.0
+    alive, done, look = np.arange(count), 0, float(RAYS_FIRST)
     allowed = 1.0 if tolerance.eps_rel == 0 else MARGIN
     while alive.size:
         programs.advance()

@@ -169,7 +169,7 @@ __device__ __forceinline__ void walk(
             int64 step = first + (done + ready);
             Draw draw = drawn(key, step, read, n);
             auto gain = neurons.see(draw.neuron).change;
-            
+            if (shifted) gain += shift[draw.neuron];
             verdict = exceeds((double)gain, timers + 3 * (own ? (int64)draw.neuron : 0), step, scale * draw.u() + ground);
         }
     }

@@ -26,13 +26,18 @@ RESAMPLINGS = 40
 
 def begin(plan: Plan, engine: Chains, state: State, i: int) -> None:
     """A descent of island i from the states of its parents."""
+    enter(engine, state, i)
+    engine.load(state.parents[i], state.work[i], state.local[i])
+    state.values[i] = engine.values_of(state.work[i], state.local[i])
+    state.keep(i, state.parents[i], state.values[i])
+
+
+def enter(engine: Chains, state: State, i: int) -> None:
+    """How long the descent is that island i begins, and where it begins."""
     short = state.found[i] == 0 and engine.matrix is not None and engine.matrix.nbytes > FAR_BYTES
     annealed = PROBE if short else SWEEPS * GROWTH ** min(int(state.found[i]), MOST_GROWN)
     state.length[i], state.sweep[i] = state.within_budget(i, int(annealed) + GREEDY_SWEEPS), 0
     state.hot[i] = state.hottest
-    engine.load(state.parents[i], state.work[i], state.local[i])
-    state.values[i] = engine.values_of(state.work[i], state.local[i])
-    state.keep(i, state.parents[i], state.values[i])
 
 
 def temperatures(state: State, i: int, first: int, last: int) -> NDArray[np.float64]:
@@ -48,17 +53,27 @@ def period(state: State, i: int) -> int:
     return -(-int(state.length[i]) // RESAMPLINGS)
 
 
-def pause(engine: Chains, state: State, i: int) -> None:
-    """Resample, if the last sweep was the last before a resampling."""
+def slope(state: State, i: int) -> float | None:
+    """1/(2 T') - 1/(2 T) of the resampling that is due now, None where none is."""
     now, every, end = int(state.sweep[i]), period(state, i), int(state.length[i]) - GREEDY_SWEEPS
     if now % every or now >= end:
-        return
+        return None
     before, after = (float(temperatures(state, i, k, k + 1)[0, 0]) for k in (now - 1, min(now + every - 1, end - 1)))
-    uniform = one_block(state.key, (2 * engine.reads + 1 + now, int(state.step[i]), i, CROSS))[0] / 2**32
+    return 1 / (2 * after) - 1 / (2 * before)
+
+
+def pause(engine: Chains, state: State, i: int) -> None:
+    """Resample, if the last sweep was the last before a resampling."""
+    falling = slope(state, i)
+    if falling is None:
+        return
+    uniform = (
+        one_block(state.key, (2 * engine.reads + 1 + int(state.sweep[i]), int(state.step[i]), i, CROSS))[0] / 2**32
+    )
     state.values[i] = engine.values_of(state.work[i], state.local[i])
     state.keep(i, state.work[i].reshape(engine.reads, -1), state.values[i])
     source = np.empty(engine.reads, np.int64)
-    resample(state.values[i], 1 / (2 * after) - 1 / (2 * before), uniform, source)
+    resample(state.values[i], falling, uniform, source)
     engine.copy(state.work[i], state.local[i], source)
 
 

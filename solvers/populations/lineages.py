@@ -208,21 +208,31 @@ def _first_effort(plan: Plan, annealed: Spins) -> float:
 
 def champion(plan: Plan, state: State, i: int, kappa: float) -> None:
     """The lineages of island i are equally good: keep the best one, merge the champions, and draw the lesson for the next ones' length."""
+    champions = add_champion(state, i)
+    if champions is not None:
+        learn_length(plan, state, i, champions, *merge(plan, state, champions, i, kappa))
+
+
+def add_champion(state: State, i: int) -> Spins | None:
+    """Island i's best lineage becomes a champion; returns all of them to be merged, and its best state (k + 1, n), or None where there is but one."""
     best = int(np.argmax(state.values[i]))
     state.champions[i, state.found[i] % CHAMPIONS] = state.parents[i, best]
     state.found[i] += 1
     if state.found[i] < 2:
-        return
+        return None
     held = min(int(state.found[i]), CHAMPIONS)
-    champions = np.concatenate([state.champions[i, :held], state.best[i : i + 1]])
-    values = np.empty(held + 1)
-    plan.values(champions, values)
-    merged, value = merge(plan, state, champions, i, kappa)
+    return np.concatenate([state.champions[i, :held], state.best[i : i + 1]])
+
+
+def learn_length(plan: Plan, state: State, i: int, champions: Spins, merged: Spins, value: float) -> None:
+    """How long island i's anneals should be, from what merging its champions gave."""
     state.keep(i, merged[None], np.array([value]))
+    values = np.empty(champions.shape[0] - 1)
+    plan.values(champions[:-1], values)
     newest = (int(state.found[i]) - 1) % CHAMPIONS
-    if value > values[:held].max():
+    if value > values.max():
         effort = QUICKER * state.effort[i]
-    elif values[newest] > np.delete(values[:held], newest).max() and state.effort[i] >= AVERAGE:
+    elif values[newest] > np.delete(values, newest).max() and state.effort[i] >= AVERAGE:
         effort = min(MUCH_SLOWER * state.effort[i], LONGEST)
     else:
         effort = min(SLOWER * state.effort[i], ORDINARY)

@@ -29,6 +29,8 @@ MOST_STORED = 4_000_000
 RAYS_AGAIN = 1.1
 # A point on a device may be a solution where its gap is up to so many times the tolerance.
 CLOSABLE = 100.0
+# It is looked at, too, where it is by so much better than those that were.
+BETTER = 0.5
 
 
 class Splitting(Protocol):
@@ -109,8 +111,8 @@ class Run:
         self.splitting: Splitting | None = None
         self.finish: Finish | None = None
         self.phase, self.polished, self.finished = "presolve", False, False
-        # Whether a later point than `point` lies on a device.
-        self.behind = False
+        # Whether a later point than `point` lies on a device; how far the best one that was looked at is from the tolerance.
+        self.behind, self.least = False, np.inf
         self.primal_ray: Point | None = None
         self.dual_ray: Vector | None = None
         self.splitting_s = self.next_rays = 0.0
@@ -187,12 +189,16 @@ class Run:
             self.finished = self.finish is None or self.finish.over
 
     def _worth(self, splitting: Splitting, r: Residuals) -> bool:
-        """Whether to fetch a point from a device: where it may be a solution, the finish would begin with it, or rays are due, so that none is long out of sight."""
+        """Whether to fetch a point from a device: where it may be a solution, is much better than those before, the finish would begin with it, or rays are due."""
         t, steps, f = self.system.tolerance, splitting.iterations, self.finish
         # A gap that is alone in being too large may be closed by one multiplier (`close_gap`).
         good = replace(r, gap=r.gap / CLOSABLE).excess(t.eps_abs, t.eps_rel) <= 1.0 or not np.isfinite(r.worst)
+        better = r.excess(t.eps_abs, t.eps_rel) <= BETTER * self.least
         return (
-            good or steps >= self.next_rays or (f is not None and steps >= f.next_polish and relative(r) <= POLISH_FROM)
+            good
+            or better
+            or steps >= self.next_rays
+            or (f is not None and steps >= f.next_polish and relative(r) <= POLISH_FROM)
         )
 
     def _look(self, splitting: Splitting, point: PrimalDual) -> None:
@@ -201,6 +207,8 @@ class Run:
         assert scaling is not None
         self.behind = False
         self._take(scaling.unscale(point), "splitting", False)
+        t = self.system.tolerance
+        self.least = min(self.least, self.residuals.excess(t.eps_abs, t.eps_rel))
         if splitting.iterations >= self.next_rays:
             self.next_rays = RAYS_AGAIN * splitting.iterations
             self._rays(scaling.unscale(splitting.difference()))
