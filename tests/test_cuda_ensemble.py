@@ -109,13 +109,13 @@ def test_dense_islands(devices, name):
 @pytest.mark.parametrize(
     "settings",
     [
-        dict(num_reads=1),
-        dict(num_reads=5, kappa=3.0),
-        dict(timer_mismatch=0.05),
-        dict(initial_states=np.ones(110)),
-        dict(weights="fn-dam"),
-        dict(weights=fnanneal.FNDAMArray(sweep_seconds=3600.0, reread_sweeps=40)),
-        dict(num_sweeps=1),
+        {"num_reads": 1},
+        {"num_reads": 5, "kappa": 3.0},
+        {"timer_mismatch": 0.05},
+        {"initial_states": np.ones(110)},
+        {"weights": "fn-dam"},
+        {"weights": fnanneal.FNDAMArray(sweep_seconds=3600.0, reread_sweeps=40)},
+        {"num_sweeps": 1},
     ],
     ids=str,
 )

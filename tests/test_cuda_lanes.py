@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -26,15 +28,15 @@ def system(n, density, seed, *, weights=(-1, 1), fields=0, hub=0, coloured=True)
 
 
 CASES = {
-    "torus-like": dict(n=100, density=0.04, seed=1),
-    "denser": dict(n=130, density=0.2, seed=2),
-    "fields": dict(n=70, density=0.1, seed=3, fields=5),
-    "weights": dict(n=60, density=0.2, seed=4, weights=(-3, -1, 1, 2), fields=2),
-    "hub": dict(n=400, density=0.01, seed=5, hub=350),
-    "great field": dict(n=40, density=0.1, seed=6, fields=20000),
-    "one": dict(n=1, density=0, seed=7),
-    "one with a field": dict(n=1, density=0, seed=9, fields=3),
-    "no edges": dict(n=33, density=0, seed=8),
+    "torus-like": {"n": 100, "density": 0.04, "seed": 1},
+    "denser": {"n": 130, "density": 0.2, "seed": 2},
+    "fields": {"n": 70, "density": 0.1, "seed": 3, "fields": 5},
+    "weights": {"n": 60, "density": 0.2, "seed": 4, "weights": (-3, -1, 1, 2), "fields": 2},
+    "hub": {"n": 400, "density": 0.01, "seed": 5, "hub": 350},
+    "great field": {"n": 40, "density": 0.1, "seed": 6, "fields": 20000},
+    "one": {"n": 1, "density": 0, "seed": 7},
+    "one with a field": {"n": 1, "density": 0, "seed": 9, "fields": 3},
+    "no edges": {"n": 33, "density": 0, "seed": 8},
 }
 
 
@@ -70,7 +72,7 @@ def on_gpu(device, engine, rows, temperatures, key, islands, firsts, **how):
     return device.download(states), device.download(flips).tolist()
 
 
-@pytest.mark.parametrize("how", [dict(), dict(warps=2), dict(resident=False)], ids=["resident", "two warps", "phases"])
+@pytest.mark.parametrize("how", [{}, {"warps": 2}, {"resident": False}], ids=["resident", "two warps", "phases"])
 @pytest.mark.parametrize("case", CASES)
 def test_the_same_spins(device, case, how):
     s = system(**CASES[case])
@@ -98,7 +100,7 @@ def test_phases_hold_no_edges():
     row = np.repeat(np.arange(s.n), np.diff(s.indptr))
     assert np.all(run[row] != run[s.indices])
     # They are the longest: the spin after a run has a neighbour in it.
-    for begin, end in zip(bounds[:-2], bounds[1:-1], strict=True):
+    for begin, end in itertools.pairwise(bounds):
         mine = s.indices[s.indptr[end] : s.indptr[end + 1]]
         assert np.any((mine >= begin) & (mine < end))
 

@@ -77,17 +77,20 @@ def programs_of(device, form, check, start=None, **how):
 
 
 def arrow(n, rows, seed=0):
-    """A program with one long row and one long column in P and in A, so that both are cut into chunks."""
+    """A program with a few long rows and columns in P and in A, so that both are cut into chunks."""
     rng = np.random.default_rng(seed)
     P = sp.lil_array((n, n))
     P.setdiag(4.0 + rng.random(n))
-    P[0, :] = P[:, [0]] = 2.0 / n * rng.random(n)[None]
-    P[0, 0] = 5.0
+    for j in (0, 7, 8, n - 1):
+        P[j, :] = 0.2 / n * rng.random(n)
+        P[j, j] = 5.0
     P = (P + P.T).tocsr() / 2
     A = sp.lil_array((rows, n))
     A.setdiag(1.0)
-    A[0, :] = rng.normal(size=n) / n
-    A[:, [1]] = rng.normal(size=(rows, 1)) / rows
+    for i in (0, 2, 40):
+        A[i, :] = rng.normal(size=n) / n
+    for j in (1, 5, 6):
+        A[:, [j]] = rng.normal(size=(rows, 1)) / rows
     return QP.of(P, rng.normal(size=n), A.tocsr(), rng.random(rows), None, None, -1.0, 2.0)
 
 
@@ -155,7 +158,7 @@ def test_steps_restarts_and_sigma_match_numba(device, case, check):
     twin = Halpern(f, norm_bounds(f), start, check)
     p = programs_of(device, f, check, start, whole=check == 5)
     if case == "arrow":
-        assert p.P.longs and p.A.longs and p.At.longs and p.A.chunks >= 1
+        assert min(p.P.longs, p.A.longs, p.At.longs) >= 3
     restarts = 0
     for _ in range(6):
         before = twin.sigma
@@ -175,6 +178,43 @@ def test_steps_restarts_and_sigma_match_numba(device, case, check):
     assert restarts
 
 
+def test_restarts_are_due_as_on_the_cpu(device):
+    p = programs_of(device, form_of("general", 0), 5)
+    for _ in range(3):
+        p.advance()
+    merit, held = float(p.scalar("MERIT")[0]), p.scalars.copy()
+    assert merit > 1e-9
+    answers = set()
+    for share in (0.05, 0.15, 0.25, 0.5, 0.75, 0.85, 1.5):
+        for previous in (0.9, 1.1):
+            for inner, iterations in ((0, 5), (0, 6), (10, 100), (19, 100), (20, 100), (50, 100)):
+                given = {
+                    "LAST": merit / share,
+                    "PREVIOUS": merit * previous,
+                    "INNER": inner,
+                    "ITERATIONS": iterations,
+                    "BEST": merit / 2,
+                    "BEST_SIGMA": 7.0,
+                }
+                for name, value in given.items():
+                    held[0, hpr.SCALARS[name]] = value
+                device.write(p.state, held)
+                p._sums(hpr.CHECKING, 0)
+                now = dict(zip(hpr.SCALARS, device.download(p.state)[0], strict=True))
+                twin = Halpern.__new__(Halpern)
+                twin.merit, twin.last, twin.previous, twin.first = merit, merit / share, merit * previous, INF
+                twin.inner, twin.iterations, twin.check = inner, iterations, 5
+                assert bool(now["DUE"]) is twin._restart_due()
+                assert (now["PREVIOUS"], now["BEST"], now["BEST_SIGMA"]) == (twin.previous, merit / 2, 7.0)
+                answers.add(bool(now["DUE"]))
+    assert answers == {True, False}
+    held[0, hpr.SCALARS["BEST"]] = 2 * merit
+    device.write(p.state, held)
+    p._sums(hpr.CHECKING, 3)
+    now = dict(zip(hpr.SCALARS, device.download(p.state)[0], strict=True))
+    assert (now["BEST"], now["BEST_SIGMA"]) == (merit, now["SIGMA"]) and (now["INNER"], now["ITERATIONS"]) == (53, 103)
+
+
 @pytest.mark.parametrize("check", [7, 70])
 @pytest.mark.parametrize("case", [*KINDS, "started", "arrow", "rowless"])
 def test_pdhg_matches_numba(device, case, check):
@@ -191,7 +231,7 @@ def test_pdhg_matches_numba(device, case, check):
     twin = Accelerated(f, norms, start, check)
     ours, other = (CudaAccelerated(device, f, norms, plain, start, check, block=b) for b in (64, 256))
     if case == "arrow":
-        assert ours.P.longs and ours.A.longs and ours.At.longs
+        assert min(ours.P.longs, ours.A.longs, ours.At.longs) >= 3
     for _ in range(5):
         t = twin.advance()
         r = ours.advance()

@@ -1,7 +1,7 @@
 // States between rows of bytes, (I, 64, n) int8, and the words of the lanes, (2 I, n): see lanes.cu.
 //
-// budget pack_lanes 40 registers, 0 bytes
-// budget unpack_lanes 40 registers, 0 bytes
+// budget pack_lanes 64 registers, 0 bytes
+// budget unpack_lanes 64 registers, 0 bytes
 #include "common.cuh"
 
 // Group blockIdx.y = 2 k + half of the islands that are listed.
