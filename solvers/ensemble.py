@@ -7,7 +7,7 @@ Dense ones: `populations.descents`. Both draw their cooling from Fowler-Nordheim
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -183,6 +183,9 @@ class Ensemble:
 
     def load_state(self, arrays: Mapping[str, Any]) -> State:
         state = State(**arrays)
+        counts = {getattr(state, f.name).shape[0] for f in fields(state) if "length" in f.metadata}
+        if len(counts) != 1 or self.num_reads not in (None, *counts):
+            raise InputError("this checkpoint's islands are not those of its settings")
         work = aligned(state.work.shape, np.int8)
         work[:] = state.work
         state.work = work

@@ -133,7 +133,7 @@ def test_bad_names(name, message, refused):
 
 OPTIONS = [
     (["--solver", "nope"], "unknown solver 'nope'.*sa"), (["--solver", "neuros"], "did you mean neurosa"), (["--bogus"], "--bogus"), (["--time"], "--time"),
-    (["--as", "cut"], "--as"), (["--format", "nope", "-"], "."), (["--backend", "cuda"], "--backend"), (["extra"], "extra"),
+    (["--as", "cut"], "--as"), (["--format", "nope", "-"], "."), (["--backend", "gpu"], "--backend"), (["extra"], "extra"),
     (["--time-limit", "0"], "time_limit"), (["--time-limit", "-1"], "time_limit"), (["--time-limit", "nan"], "time_limit"), (["--time-limit", "inf"], "time_limit"),
     (["--time-limit", "1s"], "--time-limit"), (["--time-limit", ""], "--time-limit"),
     (["--seed", "-1"], "seed"), (["--seed", str(2**64)], "seed"), (["--seed", "1.5"], "--seed"), (["--seed", "x"], "--seed"),

@@ -95,7 +95,7 @@ def assert_equal(islands, twins):
 @pytest.mark.parametrize("block", [32, 96])
 @pytest.mark.parametrize(
     ("kind", "n"),
-    [(k, n) for k in ("bytes", "reals", "sparse") for n in (1, 2, 31, 33, 64, 65)] + [("sparse", 130)],
+    [(k, n) for k in ("bytes", "reals", "sparse") for n in (1, 2, 33, 65)] + [("sparse", 130)],
 )
 def test_islands_are_searches_of_the_cpu(device, kind, n, block):
     system, islands, twins = run_islands(device, problem(kind, n, n), block, rules_for(9, hits=100))
@@ -223,6 +223,33 @@ def test_sweeps_against_oracle(device, n, density, block):
         assert abs(islands.counts[0, kernels.MOVES] - (np.array(theirs) != u).sum()) <= n // 10
 
 
+@pytest.mark.parametrize("d", [0.3, -0.7, 1.1])
+def test_several_coordinates_meet_their_ends_together(device, d):
+    # The first of them is put at its end; where the others come to lie is rounding.
+    n = 70
+    p, u, rules = QP.of(-np.eye(n), np.zeros(n), lb=0, ub=1), np.full(n, 0.35), rules_for(9)
+    direction = np.full(n, d) * np.where(np.arange(n) < 5, 0.1, 1.0)
+    system = box_system(p, True)
+    g = system.R @ u + system.box.linear
+    islands = Islands(BoxOnDevice(device, system.box), start=u, members=2, length=1.0, first=0, count=1, block=64)
+    islands.numbers[0, kernels.STAGE], islands.levels[0, kernels.PRODUCT] = kernels.CONJUGATE, 1.0
+    device.write(islands._numbers, islands.numbers)
+    device.write(islands._levels, islands.levels)
+    points = np.zeros((1, 5, islands.box.stride))
+    for k, vector in ((0, u), (1, g), (3, direction)):
+        points[0, k, :n] = vector
+    device.write(islands._points, points)
+    islands.search(rules, np.uint64(1), 1)
+    islands.outcome()
+    twin = new_search(n, 2, 1.0)
+    twin.u[:], twin.g[:], twin.direction[:] = u, g, direction
+    twin.numbers[kernels.STAGE], twin.levels[kernels.PRODUCT] = kernels.CONJUGATE, 1.0
+    search(system.box, rules, twin, np.uint64(1), 1)
+    assert_equal(islands, [twin])
+    # Uphill directions are followed backwards.
+    assert twin.levels[kernels.PRODUCT] == -1.0 and np.isclose(twin.u, 1.0)[5:].all() and twin.u[5] == 1.0
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_crossing_against_oracle(device, seed, monkeypatch):
     monkeypatch.setattr("fnanneal.solvers.qp.box_system._in_rows", lambda *_: False)
@@ -269,6 +296,25 @@ def test_exchange(device):
         np.testing.assert_array_equal(after, twin.values)
     islands.welcome(best[0], -1e6)
     assert -1e6 in islands.pool(0)[1] and -1e6 not in islands.pool(1)[1]
+
+
+@pytest.mark.parametrize(
+    ("near", "value", "place"),
+    [(True, 2.0, 1), (True, 2.5, None), (True, 1.0, 1), (False, 5.0, None), (False, 4.9, 2), (False, 2.0, 2)],
+)
+def test_who_leaves_the_pool(device, near, value, place):
+    n, rng = 70, np.random.default_rng(2)
+    pool, values = rng.random((3, n)), np.array([1.0, 2.0, 5.0])
+    new = pool[1] + 0.009 if near else rng.random(n)
+    _, islands, _ = run_islands(device, problem("sparse", n, 1), 64, rules_for(5), count=1, members=3)
+    device.write(islands._pool, pool[None])
+    device.write(islands._values, values[None])
+    islands.welcome(new, value)
+    if place is not None:
+        pool[place], values[place] = new, value
+    after = islands.pool(0)
+    np.testing.assert_array_equal(after[0], pool)
+    np.testing.assert_array_equal(after[1], values)
 
 
 SOLVES = {
@@ -341,7 +387,7 @@ def test_a_time_limit_fills_the_device(on_device, monkeypatch):
 def test_a_time_limit_ends_a_solve(on_device, monkeypatch):
     monkeypatch.setattr(cuda, "_crowd", lambda *_: 2)
     found = solve_qp_problem(box(50, 0.6, 3), solver="boxqp", seed=1, backend="cuda", time_limit=0.2, repeats=10**6)
-    assert found.status in (QPStatus.TIME_LIMIT, QPStatus.SOLVED) and found.time.solve_s < 2.0
+    assert found.status in (QPStatus.TIME_LIMIT, QPStatus.SOLVED) and found.time.solve_s < 5.0
     assert found.residuals.worst < 1e-6
 
 

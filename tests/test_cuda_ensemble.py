@@ -8,6 +8,7 @@ import pytest
 import fnanneal
 from fnanneal import Status
 from fnanneal.errors import InputError
+from fnanneal.run import better
 from fnanneal.solvers.cuda import finding
 from fnanneal.solvers.populations import descents, lineages
 
@@ -148,6 +149,19 @@ def test_a_checkpoint_of_one_backend_is_resumed_on_the_other(on_device, brief, f
     rest = solve(name, second, resume=path, seed=None, num_sweeps=None)
     assert rest.objective == whole.objective and np.array_equal(rest.spins, whole.spins)
     assert rest.energy.events == whole.energy.events
+
+
+@pytest.mark.parametrize("name", ["torus", "dense, two weights"])
+@pytest.mark.parametrize("first", ["cpu", "cuda"])
+def test_an_open_ended_run_moves_with_its_islands(devices, first, name, tmp_path):
+    """A device has more of them than two threads."""
+    path = tmp_path / "state"
+    second = "cuda" if first == "cpu" else "cpu"
+    part = solve(name, first, num_sweeps=None, time_limit=0.2, checkpoint=path, threads=2)
+    rest = solve(name, second, num_sweeps=None, time_limit=part.time.solve_s + 0.3, resume=path, seed=None)
+    assert rest.num_sweeps > part.num_sweeps and not better(part.problem.sense, part.objective, rest.objective)
+    each, both_ = (r.energy.events.spin_tests / r.num_sweeps for r in (part, rest))
+    assert each == pytest.approx(both_, rel=0.3)
 
 
 def test_a_limit_fills_the_devices(devices):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
+import signal
 import subprocess
 from dataclasses import replace
 
@@ -81,7 +83,7 @@ def arrow(n, rows, seed=0):
     rng = np.random.default_rng(seed)
     P = sp.lil_array((n, n))
     P.setdiag(4.0 + rng.random(n))
-    for j in (0, 7, 8, n - 1):
+    for j in (0, 7, n - 1):
         P[j, :] = 0.2 / n * rng.random(n)
         P[j, j] = 5.0
     P = (P + P.T).tocsr() / 2
@@ -219,7 +221,7 @@ def test_restarts_are_due_as_on_the_cpu(device):
 @pytest.mark.parametrize("case", [*KINDS, "started", "arrow", "rowless"])
 def test_pdhg_matches_numba(device, case, check):
     if case == "arrow":
-        f = Form.of(arrow(300, 290))
+        f, check = Form.of(arrow(560, 540)), check // 5
     elif case == "rowless":
         f = Form.of(QP.of([[2.0, 1.0], [1.0, 2.0]], [1.0, -3.0], lb=[-1, -INF]))
     else:
@@ -386,7 +388,7 @@ def test_an_advance_ends_with_its_only_download(counted, whole):
 
 def test_nothing_is_fetched_between_checks(counted):
     p = feasible_qp(np.random.default_rng(4), 15, 8, 3, rank=10)
-    r = solve_qp_problem(p, solver="hpr", backend="cuda", polish=False, eps_abs=1e-9, presolve=False, check=1)
+    r = solve_qp_problem(p, solver="hpr", backend="cuda", polish=False, eps_abs=1e-9, presolve=False, check=2)
     assert r.status is QPStatus.SOLVED and r.iterations >= 400
     log = counted.log
     # Between two launches of all steps to a check there is one download, of the sums, or the few of a point and a ray.
@@ -397,8 +399,8 @@ def test_nothing_is_fetched_between_checks(counted):
     assert all(f in ([], [sums]) or (f[0] == sums and max(f[1:]) <= max(p.n, p.rows) and len(f) <= 10) for f in fetched)
     # Points come back ever more rarely: at a tenth more steps, at half the residuals, and at the end.
     looks = sum(len(f) > 1 for f in fetched)
-    assert looks <= 2 + np.log(r.iterations) / np.log(1.1) + np.log2(1e10) and looks < r.iterations / 4
-    assert counted.downloads.count(sums) == r.iterations + 1
+    assert looks <= 2 + np.log(r.iterations / 2) / np.log(1.1) + np.log2(1e10) and looks < r.iterations / 4
+    assert counted.downloads.count(sums) == r.iterations / 2 + 1
 
 
 def test_a_limit_brings_the_newest_point(on_device):
@@ -595,6 +597,31 @@ def test_limits_of_a_batch(on_device):
         results = solve_qp_batch(**given, backend=backend, polish=False, eps_abs=1e-12, time_limit=1e-6)
         assert [r.status for r in results] == ["time_limit"] * 3
         assert all(np.isfinite(r.residuals.worst) for r in results)
+
+
+@pytest.mark.parametrize("backend", ["cuda", "cpu"])
+def test_ctrl_c_ends_a_batch(counted, backend, monkeypatch):
+    calls = []
+
+    def at_last(*args, **more):
+        calls.append(1)
+        if len(calls) == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(Programs, "advance", after(Programs.advance, at_last))
+    monkeypatch.setattr(Halpern, "advance", after(Halpern.advance, at_last))
+    results = solve_qp_batch(**arguments(family(3)), backend=backend, polish=False, eps_abs=1e-12)
+    assert [r.status for r in results] == ["interrupted"] * 3
+    assert len(calls) <= 4 and all(np.isfinite(r.x).all() for r in results)
+
+
+def after(method, also):
+    def both(self):
+        found = method(self)
+        also()
+        return found
+
+    return both
 
 
 def test_what_the_steps_leave_is_finished_on_the_host(on_device, monkeypatch):

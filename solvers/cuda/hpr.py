@@ -46,7 +46,7 @@ GRID = np.logspace(-12, 12, 481)
 BLOCK, LEAST_BLOCK, TOTALS_BLOCK = 256, 64, 512
 # Blocks a multiprocessor that a launch is cut into at most.
 BLOCKS_EACH = 16
-# Entries read a step up to which one block does a program's steps as fast as launches for each stage follow one another; the more where programs fill the GPU.
+# Numbers read a step up to which one block does a program's steps as fast as launches for each stage follow one another; the more where programs fill the GPU.
 WHOLE, WHOLE_OF_MANY = 2**17, 2**19
 # Shared memory for a block's vectors: three blocks share an H100's multiprocessor.
 HELD_BYTES = 72 * 1024
@@ -125,7 +125,7 @@ class Programs:
         self.grid = device.upload(GRID)
         self.choose(np.arange(self.count))
         self.block = block
-        touched = 2 * (s.P.nnz * (self.kind == GENERAL) + s.A.nnz)
+        touched = 2 * (s.P.nnz * (self.kind == GENERAL) + s.A.nnz) + 16 * self.n + 4 * self.m
         many = self.count >= device.multiprocessors
         self.whole = touched <= (WHOLE_OF_MANY if many else WHOLE) if whole is None else whole
         held = 8 * self.work.shape[1]

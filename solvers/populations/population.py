@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,8 @@ from .reduction import Reduction
 GREEDY_SWEEPS = 2
 CHAMPIONS = 16
 BINS = 9
+# An open-ended run has as many islands as suit the machine it began on.
+_ISLANDS = {"length": "islands"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -61,24 +63,24 @@ class State:
     islands' best are merged; until: sweeps at which islands stop, 0 for none.
     """
 
-    work: NDArray[np.int8]
-    local: NDArray[Any]
-    parents: NDArray[np.int8]
-    values: NDArray[np.float64]
-    best: NDArray[np.int8]
-    best_values: NDArray[np.float64]
-    champions: NDArray[np.int8]
-    step: NDArray[np.int64]
-    sweep: NDArray[np.int64]
-    length: NDArray[np.int64]
-    swept: NDArray[np.int64]
-    effort: NDArray[np.float64]
-    hot: NDArray[np.float64]
-    learnt: NDArray[np.float64]
-    found: NDArray[np.int64]
-    fresh: NDArray[np.bool_]
-    counts: NDArray[np.int64]
-    cells: NDArray[np.float64]
+    work: NDArray[np.int8] = field(metadata=_ISLANDS)
+    local: NDArray[Any] = field(metadata=_ISLANDS)
+    parents: NDArray[np.int8] = field(metadata=_ISLANDS)
+    values: NDArray[np.float64] = field(metadata=_ISLANDS)
+    best: NDArray[np.int8] = field(metadata=_ISLANDS)
+    best_values: NDArray[np.float64] = field(metadata=_ISLANDS)
+    champions: NDArray[np.int8] = field(metadata=_ISLANDS)
+    step: NDArray[np.int64] = field(metadata=_ISLANDS)
+    sweep: NDArray[np.int64] = field(metadata=_ISLANDS)
+    length: NDArray[np.int64] = field(metadata=_ISLANDS)
+    swept: NDArray[np.int64] = field(metadata=_ISLANDS)
+    effort: NDArray[np.float64] = field(metadata=_ISLANDS)
+    hot: NDArray[np.float64] = field(metadata=_ISLANDS)
+    learnt: NDArray[np.float64] = field(metadata=_ISLANDS)
+    found: NDArray[np.int64] = field(metadata=_ISLANDS)
+    fresh: NDArray[np.bool_] = field(metadata=_ISLANDS)
+    counts: NDArray[np.int64] = field(metadata=_ISLANDS)
+    cells: NDArray[np.float64] = field(metadata=_ISLANDS)
     cold: float
     hottest: float
     key: int
