@@ -49,11 +49,12 @@ def library(kernels: Kernels) -> ctypes.CDLL:
     stamp = hashlib.sha256("\0".join([source, HEADER.read_text(), *flags]).encode()).hexdigest()[:24]
     folder = Path(tempfile.gettempdir()) / f"fnanneal-shim-{os.getuid()}"
     folder.mkdir(exist_ok=True)
-    out = folder / f"{kernels.file}-{stamp}.so"
+    name = Path(kernels.file).name
+    out = folder / f"{name}-{stamp}.so"
     if not out.exists():
         assert COMPILER is not None
         with tempfile.TemporaryDirectory(dir=folder) as work:
-            cpp, so = Path(work, f"{kernels.file}.cpp"), Path(work, "unit.so")
+            cpp, so = Path(work, f"{name}.cpp"), Path(work, "unit.so")
             cpp.write_text(source)
             done = subprocess.run(
                 [COMPILER, *flags, str(cpp), "-o", str(so)], check=False, capture_output=True, text=True
