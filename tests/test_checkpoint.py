@@ -68,9 +68,12 @@ def test_a_resumed_run_ends_like_an_uninterrupted_one(name: str, weights: str, t
 @pytest.mark.usefixtures("small_chunks")
 def test_a_run_in_rounds_resumes_with_its_samples(tmp_path: Path) -> None:
     problem, file = small(32, 30, "pm1"), tmp_path / "run.npz"
-    part = solve(problem, "sa", num_reads=2, seed=3, target=-(10**6), time_limit=0.3, checkpoint=file)
+    limits = {"target": -(10**6), "time_limit": 60.0}
+    # Into the second round, whose first has 1000 sweeps.
+    stop = lambda progress: progress.spin_tests > 1100 * 2 * 30
+    part = solve(problem, "sa", num_reads=2, seed=3, checkpoint=file, callback=stop, **limits)
     assert part.num_sweeps > 1000
-    longer = solve(problem, resume=file, target=-(10**6), time_limit=0.5)
+    longer = solve(problem, resume=file, target=-(10**6), time_limit=part.time.solve_s + 0.2)
     assert longer.status is Status.TIME_LIMIT
     assert longer.num_sweeps > part.num_sweeps
     assert longer.num_reads >= part.num_reads

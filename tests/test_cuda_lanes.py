@@ -100,7 +100,7 @@ def test_phases_hold_no_edges():
     row = np.repeat(np.arange(s.n), np.diff(s.indptr))
     assert np.all(run[row] != run[s.indices])
     # They are the longest: the spin after a run has a neighbour in it.
-    for begin, end in itertools.pairwise(bounds):
+    for begin, end in itertools.pairwise(bounds[:-1]):
         mine = s.indices[s.indptr[end] : s.indptr[end + 1]]
         assert np.any((mine >= begin) & (mine < end))
 

@@ -91,7 +91,7 @@ class Halpern:
         self.sigma = first_sigma(f.c, f.AL, f.AU, self.lam_A, None if start is None else (self.x, self.y))
         self.iterations = self.inner = 0
         self.checked = False
-        self.last = self.previous = self.first = self.best = math.inf
+        self.last = self.previous = self.best = math.inf
         self.best_sigma = self.sigma
 
     def _anchor(self) -> None:
@@ -119,8 +119,6 @@ class Halpern:
             steps -= 1
         self._run(steps)
         merit = self._merit()
-        if not self.checked:
-            self.first = self.last = merit
         self.merit = merit
         if merit < self.best:
             self.best, self.best_sigma = merit, self.sigma
@@ -149,9 +147,8 @@ class Halpern:
             return True
         if merit <= 0.8 * self.last and merit > self.previous:
             return True
-        share = 0.2 if merit <= 0.1 * self.first else 0.5
         self.previous = merit
-        return self.inner >= share * self.iterations
+        return self.inner >= 0.2 * self.iterations
 
     def _merit(self) -> float:
         px, pw, py, pAty = self.before
