@@ -164,7 +164,7 @@ def rate(bench: Bench, name: str, replicas: int = REPLICAS, sweeps: int = SWEEPS
     plan = solver.prepare(fnanneal.load(name))
     reads, n = plan.engine.reads, plan.system.n
     islands = max(1, replicas // reads)
-    hot, cold = solver._range(plan)
+    hot, cold = solver.range(plan, solver.optima)
     ladder = 1 / np.linspace(1 / hot, 1 / cold, sweeps)
     device = bench.device
     rows = device.upload(np.random.default_rng(1).choice(np.array([-1, 1], np.int8), (islands, reads, n)))

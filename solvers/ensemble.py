@@ -145,10 +145,12 @@ class Ensemble:
                 lineages.begin(plan, state, i)
         return state
 
-    def blank(self, plan: Plan, key: int, *, open_ended: bool, threads: int) -> State:
-        """A state whose lineages are still to be drawn; in an open-ended run, one island a thread."""
+    def blank(
+        self, plan: Plan, key: int, *, open_ended: bool, threads: int, optima: Callable[[Plan], Spins] | None = None
+    ) -> State:
+        """A state whose lineages are still to be drawn; in an open-ended run, one island a thread. optima: as `optima`, by other means."""
         islands = self.num_reads or (threads if open_ended else ISLANDS)
-        hot, cold = self._range(plan)
+        hot, cold = self.range(plan, optima or self.optima)
         if plan.dense is not None:
             hot, cold = descents.HOT * hot, descents.COLD * cold
         sweeps = 0 if open_ended else self.num_sweeps or DEFAULT_SWEEPS
@@ -160,16 +162,17 @@ class Ensemble:
             state.cells[:] = np.stack([drawn[k] for k in ("area", "capacitance", "oxide", "initial")], axis=1)
         return state
 
-    def _range(self, plan: Plan) -> tuple[float, float]:
+    def range(self, plan: Plan, optima: Callable[[Plan], Spins]) -> tuple[float, float]:
         """Hot and cold temperature, in units of the gain."""
         if plan.ideal is not None:
-            hot, cold = (t * plan.ideal.system.unit / plan.system.unit for t in self._range(plan.ideal))
+            hot, cold = (t * plan.ideal.system.unit / plan.system.unit for t in self.range(plan.ideal, optima))
             return hot, cold
-        hot, cold = temperature_range(plan.system, self._optima(plan), SPAN)
+        hot, cold = temperature_range(plan.system, optima(plan), SPAN)
         # Below this, no loss of 1 passes in a whole round.
         return hot, max(cold, COLDEST_INTEGER) if plan.system.integral else cold
 
-    def _optima(self, plan: Plan) -> Spins:
+    @staticmethod
+    def optima(plan: Plan) -> Spins:
         """Greedy local optima, from fixed random states."""
         engine, n = plan.engine, plan.system.n
         rows: Spins = np.empty((engine.reads, n), np.int8)

@@ -51,7 +51,7 @@ def test_losses_of_one_scale_keep_half_their_mean() -> None:
 def test_max_cut_graphs_have_no_penalties(graph: str) -> None:
     solver = Ensemble()
     plan = solver.prepare(load(graph))
-    optima = solver._optima(plan)
+    optima = solver.optima(plan)
     losses = -(optima[0] * plan.system.local_fields(optima[0]).astype(float))
     hot, cold = temperature_range(plan.system, optima, SPAN)
     assert hot == HOT * losses[losses > 0].mean()
@@ -62,7 +62,7 @@ def test_max_cut_graphs_have_no_penalties(graph: str) -> None:
 def test_independent_sets_are_annealed_at_the_scale_of_a_vertex(n: int, density: float) -> None:
     solver = Ensemble()
     plan = solver.prepare(neurobench_mis(n, density, 0).qubo)
-    optima = solver._optima(plan)
+    optima = solver.optima(plan)
     hot, cold = (2 * plan.system.unit * t for t in temperature_range(plan.system, optima, SPAN))
     # To leave a vertex out costs 1, to break an edge 7: neurosa's published schedule ends at 0.25.
     assert 0.7 < hot < 1.0

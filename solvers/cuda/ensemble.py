@@ -17,7 +17,7 @@ from ..ensemble import ISLANDS, Ensemble
 from ..populations.population import Plan, State
 from .descents import Descents
 from .device import Device
-from .lineages import Lineages, Merging, merge_later
+from .lineages import Lineages, Merging, greedy_optima, merge_later
 
 # Of what is free on a device.
 SPARING = 0.9
@@ -58,12 +58,18 @@ class CudaEnsemble:
 
     def init(self, system: Plan, key: int, *, open_ended: bool, threads: int, initial: Spins | None) -> DeviceState:
         self._pool = ThreadPoolExecutor(threads)
-        host = self.solver.blank(system, key, open_ended=open_ended, threads=self._islands(system, open_ended))
+        host = self.solver.blank(
+            system, key, open_ended=open_ended, threads=self._islands(system, open_ended), optima=self._optima
+        )
         state = DeviceState(host=host, parts=self._parts(system, host))
         given = None if initial is None else system.reduction.inwards(initial)
         for part in state.parts:
             part.begin(host, given)
         return state
+
+    def _optima(self, plan: Plan) -> Spins:
+        """`Ensemble.optima`: on a device where the graph is sparse, since all lanes are annealed for the few that are looked at."""
+        return self.solver.optima(plan) if plan.dense is not None else greedy_optima(self.devices[0], plan)
 
     def _islands(self, plan: Plan, open_ended: bool) -> int:
         """Islands of this run: what is asked for, or in an open-ended run what fills the devices.

@@ -18,6 +18,7 @@ from ...result import Spins
 from ..populations import lineages
 from ..populations.engines import Chains
 from ..populations.population import GREEDY_SWEEPS, Plan, State
+from ..temperature import GREEDY, optima_wanted
 from .crossover import Graph, cross, values_of
 from .device import Device
 from .engines import Round, engine_on
@@ -39,6 +40,37 @@ def merge_later(pool: Executor, plan: Plan, state: State, states: Spins, i: int,
     """`lineages.merge` on one of the pool's threads; nothing of the state is changed."""
     own = replace(state, counts=np.zeros_like(state.counts))
     return Merging(states, pool.submit(lineages.merge, plan, own, states, i, kappa), own.counts)
+
+
+def greedy_optima(device: Device, plan: Plan) -> Spins:
+    """`Ensemble.optima` on a device."""
+    reads, n = plan.engine.reads, plan.system.n
+    engine = engine_on(device, plan.engine, 1)
+    rows = device.empty((1, reads, n), np.int8)
+    draw(device, rows[0], np.arange(reads), 0)
+    engine.load([0], rows)
+    engine.sweeps(
+        Round(
+            numbers=np.zeros(1, np.uint32),
+            firsts=np.zeros(1, np.uint32),
+            sweeps=np.array([GREEDY], np.int32),
+            temperatures=device.zeros((1, GREEDY, reads), np.float64),
+            hottest=0.0,
+            key=0,
+        )
+    )
+    engine.unload([0], rows)
+    found: Spins = device.download(rows[0, : optima_wanted(n)])
+    return found
+
+
+def draw(device: Device, rows: Any, numbers: NDArray[np.int64], key: int) -> None:
+    """The first states of these reads, (R,), into rows (R, n)."""
+    reads, n = rows.shape
+    device.launch(
+        START, "random_spins", (max(1, -(-n // (4 * BLOCK))), reads), BLOCK, device.upload(numbers.astype(np.uint32)), rows, np.int64(n),
+        np.uint64(key),
+    )  # fmt: skip
 
 
 class Lineages:
@@ -195,14 +227,8 @@ class Lineages:
 
     def _draw(self, state: State, places: Sequence[int]) -> None:
         """Random states for the lineages: `State.draw_starts`."""
-        reads, n = self.plan.engine.reads, self.plan.system.n
-        grid = max(1, -(-n // (4 * BLOCK))), reads
         for p in places:
-            i = int(self.numbers[p])
-            each = self.device.upload(state.start_numbers(i).astype(np.uint32))
-            self.device.launch(
-                START, "random_spins", grid, BLOCK, each, self.parents[p], np.int64(n), np.uint64(state.key)
-            )
+            draw(self.device, self.parents[p], state.start_numbers(int(self.numbers[p])), state.key)
 
     def _judge(self, state: State, places: Sequence[int]) -> None:
         """Values of new lineages, and the best kept."""
