@@ -113,6 +113,7 @@ def show(result: Result, output: Path | None, asked: str) -> None:
     import typer
 
     from ..solvers import registry
+    from ..solvers.placing import could
 
     about = result.problem.summary()
     kind = about["kind"]
@@ -132,7 +133,7 @@ def show(result: Result, output: Path | None, asked: str) -> None:
     row(
         "solver",
         f"{result.solver}, seed {result.seed}, {result.num_reads} read{'s' * (result.num_reads != 1)} "
-        f"on {place(result.backend, asked, hasattr(registry.get(result.solver), 'on_cuda'))}",
+        f"on {place(result.backend, asked, could(registry.get(result.solver), result.problem.n))}",
     )
     row("status", result.status.message)
     t = result.time

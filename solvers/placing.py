@@ -10,6 +10,8 @@ from ..errors import InputError
 from .cuda import finding
 
 BACKENDS = ("auto", "cpu", "cuda")
+# With fewer, a CPU has finished before a GPU's library is loaded (a guess: docs/gpu.md).
+LEAST_SPINS = 500
 _log = logging.getLogger("fnanneal")
 
 
@@ -24,8 +26,8 @@ def check_backend(backend: Any) -> None:
         raise InputError(f"unknown backend {backend!r:.40}; there are: {', '.join(BACKENDS)}")
 
 
-def place(solver: Any, backend: str) -> tuple[Any, str]:
-    """The solver in the form that runs there, and where: "cpu" or "cuda".
+def place(solver: Any, backend: str, spins: int | None = None) -> tuple[Any, str]:
+    """The solver in the form that runs there, and where: "cpu" or "cuda"; "auto" leaves problems of few spins to the CPU.
 
     Raises
     ------
@@ -39,7 +41,7 @@ def place(solver: Any, backend: str) -> tuple[Any, str]:
         if not hasattr(solver, "on_cuda"):
             raise InputError(f"{solver.name} does not run on a GPU: use backend=cpu")
         return solver.on_cuda(devices), "cuda"
-    if not hasattr(solver, "on_cuda"):
+    if not could(solver, spins):
         return solver, "cpu"
     found = finding.find()
     if found.devices:
@@ -47,6 +49,11 @@ def place(solver: Any, backend: str) -> tuple[Any, str]:
     if found.reason is not None:
         _say_once(found.reason, found.hopeful)
     return solver, "cpu"
+
+
+def could(solver: Any, spins: int | None) -> bool:
+    """Whether "auto" would put it on a GPU."""
+    return hasattr(solver, "on_cuda") and (spins is None or spins >= LEAST_SPINS)
 
 
 @cache

@@ -77,8 +77,8 @@ def solve(
     seed
         In [0, 2**64); drawn, and given in the result, if None.
     backend
-        "cpu"; "cuda", an NVIDIA GPU through CuPy (docs/gpu.md); or "auto": a GPU where there is one that can be used and the solver has kernels for it,
-        else the CPU. The spins of a run that a budget of sweeps ends are the same.
+        "cpu"; "cuda", an NVIDIA GPU through CuPy (docs/gpu.md); or "auto": a GPU where there is one that can be used, the solver has kernels for it and the
+        problem 500 spins or more, else the CPU. The spins of a run that a budget of sweeps ends are the same.
     threads
         Default: the processors that this process may use. The result depends on them only in a run that a limit stops.
     initial_states : (n,) or (k, n)
@@ -148,7 +148,7 @@ def solve(
     chosen = _build(registry.get(DEFAULT_SOLVER if solver is None else solver), settings)
     limited = time_limit is not None or target is not None
     open_ended = saved.open_ended if saved else limited and settings.get("num_sweeps") is None
-    chosen, placed = place(chosen, backend)
+    chosen, placed = place(chosen, backend, model.n)
     needed = chosen.memory(model, open_ended=open_ended, threads=threads)
     # The cells, and the ideal problem beside the analog one.
     check_memory(needed if weights == "ideal" else 2 * needed + CELL_BYTES * (model.m + model.n), max_memory)

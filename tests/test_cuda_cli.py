@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from fnanneal.cli import display, main
+from fnanneal.solvers import placing
 from fnanneal.solvers.cuda import finding
 from fnanneal.solvers.cuda.device import CupyDevice
 from fnanneal.solvers.qp.hpr import HPR
@@ -65,8 +66,12 @@ def test_without_a_gpu_cuda_is_one_line(arguments: tuple[str, ...]) -> None:
 
 @pytest.mark.usefixtures("no_gpu")
 @pytest.mark.parametrize(("solver", "could"), [("sa", True), ("ensemble", True), ("exact", False)])
-def test_auto_says_why_it_is_the_cpu(run: Any, ring: str, solver: str, could: bool) -> None:
+def test_auto_says_why_it_is_the_cpu(
+    run: Any, ring: str, solver: str, could: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     line = ("solve", ring, "--solver", solver, "--seed", "1")
+    assert "no GPU" not in run(*line)[1], "six spins would not have gone there"
+    monkeypatch.setattr(placing, "LEAST_SPINS", 6)
     row = next(r for r in run(*line)[1].splitlines() if r.startswith("solver"))
     assert row.endswith(f"on cpu (no GPU: {REASON})" if could else "on cpu")
     # Who asked for the CPU knows why; nobody's program reads it.

@@ -188,7 +188,8 @@ def test_what_does_not_fit_is_refused(monkeypatch):
 
 
 def test_auto_takes_the_device(on_device):
-    assert solve("torus", "auto", num_sweeps=5).backend == "cuda"
+    assert solve("torus", "auto", num_sweeps=5).backend == "cpu", "too few spins to pay"
+    assert solve("nx:random_regular_graph(3,500,seed=1)", "auto", num_sweeps=3).backend == "cuda"
     assert fnanneal.solve("nx:path_graph(5)", "exact", backend="auto").backend == "cpu"
     with pytest.raises(InputError, match="exact does not run on a GPU"):
         fnanneal.solve("nx:path_graph(5)", "exact", backend="cuda")

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
+import fnanneal
+from fnanneal.solvers.cuda.engines import TIMERS
 from fnanneal.solvers.cuda.lanes import DeviceLanes, pack, unpack
+from fnanneal.solvers.cuda.lineages import Lineages
 from fnanneal.solvers.cuda.rows import independent_runs
+from fnanneal.solvers.ensemble import Ensemble
 from fnanneal.solvers.kernels.vector import LANES
+from fnanneal.solvers.populations import lineages
 from fnanneal.solvers.populations.engines import Lanes
 from fnanneal.solvers.populations.reduction import Reduction
 from fnanneal.solvers.system import spin_system
+from fnanneal.solvers.temperature import COLDEST
 
 from .cases import ising
+from .test_ensemble import CASES as SLOW
+from .test_ensemble import slow_lanes
 
 
 def system(n, density, seed, *, weights=(-1, 1), fields=0, hub=0, coloured=True):
@@ -123,3 +132,44 @@ def test_reduced_systems_fit(device):
     expected, flips = on_cpu(*given)
     got, counted = on_gpu(device, *given)
     assert np.array_equal(got, expected) and counted == flips
+
+
+@pytest.mark.parametrize("case", SLOW)
+def test_one_spin_and_one_lane_at_a_time(device, case):
+    """Against the oracle, which knows neither lanes nor bits."""
+    s = SLOW[case]
+    rng = np.random.default_rng(5)
+    rows = rng.choice(np.array([-1, 1], np.int8), (1, LANES, s.n))
+    temperatures = rng.uniform(0.3, 3, (3, LANES))
+    temperatures[2] = 0
+    got, counted = on_gpu(device, Lanes.of(s), rows, [temperatures], 9, [4], [7])
+    expected, flips = slow_lanes(s, np.ascontiguousarray(rows[0].T).ravel(), temperatures, 9, 4, 7)
+    assert np.array_equal(got[0].T.ravel(), expected) and counted == [flips]
+
+
+@pytest.mark.parametrize("mismatch", [0.0, 0.05])
+def test_temperatures_are_the_hosts(device, mismatch):
+    """To the last bit, in any stretch of a round, greedy sweeps included."""
+    solver = Ensemble(num_reads=3, num_sweeps=1000, kappa=0.7, timer_mismatch=mismatch)
+    plan = solver.prepare(fnanneal.load("nx:random_regular_graph(3,60,seed=1)"))
+    state = solver.blank(plan, 3, open_ended=False, threads=1)
+    state.length[:] = 50, 200, 7
+    state.hot[:] = state.cold + (state.hottest - state.cold) * np.random.default_rng(1).uniform(0, 1.2, state.hot.shape)
+    with ThreadPoolExecutor(1) as pool:
+        part = Lineages(device, plan, np.arange(3), solver.kappa, pool)
+        stretches = [(0, 50), (120, 200), (3, 3)]
+        table, hottest = part._temperatures(state, stretches)
+    table = device.download(table)
+    for i, (first, last) in enumerate(stretches):
+        assert np.array_equal(table[i, : last - first], lineages.temperatures(state, i, solver.kappa, first, last))
+        assert table[i, : last - first].max(initial=0) <= hottest * (1 + 1e-6)
+    assert np.count_nonzero(table[0] == 0) >= 2 * LANES
+    floats, slopes = device.empty(table.shape, np.float32), device.empty((3 * LANES, table.shape[1]), np.float64)
+    held = device.upload(np.nan_to_num(table))
+    device.launch(TIMERS, "as_floats", 2, 64, held, np.int64(table.size), np.float64(1.5), floats)
+    three = np.int32(3), np.int32(table.shape[1]), np.int32(LANES)
+    device.launch(TIMERS, "as_slopes", 2, 64, held, *three, np.float64(COLDEST), slopes)
+    held = device.download(held)
+    assert np.array_equal(device.download(floats), np.clip(held, 0, 1.5).astype(np.float32))
+    expected = 1 / np.clip(held, COLDEST, 1 / COLDEST).transpose(0, 2, 1)
+    assert np.array_equal(device.download(slopes), expected.reshape(3 * LANES, -1))

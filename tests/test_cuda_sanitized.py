@@ -18,6 +18,7 @@ CASES = {
         "test_cuda_start.py::test_random_spins[ascending-257-64]",
         "test_cuda_lanes.py::test_the_same_spins[ascending-fields-resident]",
         "test_cuda_lanes.py::test_the_same_spins[descending-denser-phases]",
+        "test_cuda_lanes.py::test_temperatures_are_the_hosts[ascending-0.0]",
         "test_cuda_compound.py::test_moves_are_the_cpus[ascending-sparse-resident]",
         "test_cuda_compound.py::test_few_groups_are_spread_over_the_processors[descending]",
         "test_cuda_real_lanes.py::test_sweeps_are_the_cpus[ascending-real-resident]",
