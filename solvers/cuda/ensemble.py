@@ -17,12 +17,13 @@ from ..ensemble import ISLANDS, Ensemble
 from ..populations.population import Plan, State
 from .descents import Descents
 from .device import Device
+from .lanes import block_warps
 from .lineages import Lineages, Merging, greedy_optima, merge_later
 
 # Of what is free on a device.
 SPARING = 0.9
-# Islands that fill a device: a block, or so many chains, to each of its multiprocessors.
-LANE_BLOCKS, CHAINS = 2, 16
+# What keeps a multiprocessor busy, by guess: warps of lanes, in so many blocks at most; dense chains, a warp each.
+WARPS, MOST_BLOCKS, CHAINS = 32, 4, 16
 
 
 @dataclass(slots=True, kw_only=True)
@@ -107,7 +108,8 @@ class CudaEnsemble:
     def _filling(self, plan: Plan, device: Device) -> int:
         if plan.dense is not None:
             return -(-device.multiprocessors * CHAINS // plan.engine.reads)
-        return -(-device.multiprocessors * LANE_BLOCKS // 2)
+        blocks = max(1, min(MOST_BLOCKS, WARPS // block_warps(plan.system)))
+        return -(-device.multiprocessors * blocks // 2)
 
     def _parts(self, plan: Plan, state: State) -> list[Lineages | Descents]:
         count = state.step.size

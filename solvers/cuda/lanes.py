@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from ..kernels.vector import LANES
 from ..populations.engines import MAX_LEVELS, Lanes
+from ..system import SpinSystem
 from .device import Array, Device
-from .rows import independent_runs, interleaved, slices
+from .rows import WARP, independent_runs, interleaved, slices
 from .source import Kernels
 
 LAYOUT = Kernels("layout")
@@ -34,6 +35,12 @@ def unpack(device: Device, islands: Array, count: int, words: Array, rows: Array
     n = words.shape[1]
     grid = -(-n // LAYOUT_BLOCK), 2 * count
     device.launch(LAYOUT, "unpack_lanes", grid, LAYOUT_BLOCK, islands, words, rows, np.int64(n))
+
+
+def block_warps(system: SpinSystem) -> int:
+    """Warps of a block that anneals a group: one for each slice of the largest phase, and one for the thresholds."""
+    largest = int(np.diff(independent_runs(system.indptr, system.indices)).max())
+    return min(MOST_WARPS, 1 - (-largest // WARP))
 
 
 class DeviceLanes:
