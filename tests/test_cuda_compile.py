@@ -24,8 +24,9 @@ UNITS = units()
 def compiler():
     spec = importlib.util.find_spec("nvidia")
     assert spec is not None and spec.submodule_search_locations, 'NVRTC: pip install -e ".[dev]"'
-    found = sorted(p for folder in spec.submodule_search_locations for p in Path(folder).glob("**/libnvrtc.so.*"))
-    return ctypes.CDLL(str(found[-1]))
+    found = [p for folder in spec.submodule_search_locations for p in Path(folder).glob("**/libnvrtc.so.*")]
+    # The newest, where there are several.
+    return ctypes.CDLL(str(max(found, key=lambda p: int(p.name.rpartition(".")[2]))))
 
 
 @cache

@@ -7,7 +7,7 @@
 #include "common.cuh"
 
 // budget compound_group 64 registers, 0 bytes
-// budget compound_level 64 registers, 0 bytes
+// budget compound_level 96 registers, 0 bytes
 
 // An entry of a row is a spin's number; whether it is asked to follow here; whether this is the row's first entry of a spin that may follow; whether it may.
 #define ASKED 0x80000000u
@@ -266,7 +266,7 @@ __device__ __forceinline__ uint32 move(
 // The centres begin to end - 1 of the list, all of one level; blockIdx.y is the group as above.
 //
 // records (n, 4): where the row begins, plus << 15 | degree, the field, nothing.
-extern "C" __global__ void __launch_bounds__(256) compound_level(
+extern "C" __global__ void __launch_bounds__(256, 2) compound_level(
     uint32* words, uint32* before, const uint32* entries, const uint32* records, const uint32* centres, int begin,
     int end, int n, const int* islands, uint64* counts) {
     int island = islands[blockIdx.y / 2];

@@ -9,7 +9,7 @@
 // budget hpr_columns 64 registers, 0 bytes
 // budget hpr_differences 64 registers, 0 bytes
 // budget hpr_product 64 registers, 0 bytes
-// budget hpr_tiles 112 registers, 0 bytes
+// budget hpr_tiles 176 registers, 0 bytes
 // budget hpr_totals 64 registers, 0 bytes
 // budget hpr_curve 64 registers, 0 bytes
 // budget hpr_choose 64 registers, 0 bytes
@@ -72,7 +72,7 @@ extern "C" __global__ void __launch_bounds__(256) hpr_differences(
     differences(grid_team(), q, restarting);
 }
 
-extern "C" __global__ void __launch_bounds__(256) hpr_tiles(
+extern "C" __global__ void __launch_bounds__(256, 1) hpr_tiles(
     const int* active, double* work, double* scalars, double* room, int64 room_step, int64 n, int64 m, int kind, int restarting, int full) {
     Program q = PROGRAM;
     if (restarting && q.s[S_DUE] == 0.0) return;
@@ -115,7 +115,7 @@ __device__ __forceinline__ void far_and_sync(Team team, const Program& q, const 
 }
 
 // So many steps from number `step` on, a block a program; with `held`, its vectors lie in shared memory meanwhile.
-extern "C" __global__ void __launch_bounds__(256, 3) hpr_steps(
+extern "C" __global__ void __launch_bounds__(256, 2) hpr_steps(
     const int* active, double* work, double* scalars, double* room, int64 room_step, int64 n, int64 m, int kind,
     const int* P_ints, const double* P_value, int64 P_step, int P_lanes, int P_longs,
     const int* A_ints, const double* A_value, int64 A_step, int A_lanes, int A_longs,

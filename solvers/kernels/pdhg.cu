@@ -1,8 +1,8 @@
 // Accelerated PDHG (`accelerated.py`, and its twin pdhg.py) for one program: two launches a step, `rows` and `columns`.
 #include "csr.cuh"
 
-// budget pdhg_far 48 registers, 0 bytes
-// budget pdhg_product 48 registers, 0 bytes
+// budget pdhg_far 64 registers, 0 bytes
+// budget pdhg_product 64 registers, 0 bytes
 // budget pdhg_ahead 56 registers, 0 bytes
 // budget pdhg_rows 64 registers, 0 bytes
 // budget pdhg_columns 64 registers, 0 bytes
