@@ -167,7 +167,10 @@ class Ensemble:
         if plan.ideal is not None:
             hot, cold = (t * plan.ideal.system.unit / plan.system.unit for t in self.range(plan.ideal, optima))
             return hot, cold
-        hot, cold = temperature_range(plan.system, optima(plan), SPAN)
+        found = optima(plan)
+        # A matrix gives integers' fields in a fraction of the time that rows take.
+        fields = plan.dense.fields_of(found) if plan.dense is not None and plan.system.integral else None
+        hot, cold = temperature_range(plan.system, found, SPAN, fields)
         # Below this, no loss of 1 passes in a whole round.
         return hot, max(cold, COLDEST_INTEGER) if plan.system.integral else cold
 

@@ -199,20 +199,6 @@ def assembled(
     InputError
         As `spin_system`.
     """
-    n = fields.size
-    order = None
-    segments = np.array([0, n], np.int64)
-    if coloured:
-        degree = np.diff(indptr)
-        colours = greedy_colours(indptr, indices, np.argsort(-degree, kind="stable").astype(np.uint32))
-        order = np.argsort(colours, kind="stable")
-        if np.array_equal(order, np.arange(n)):
-            order = None
-        else:
-            indptr, indices, weights = _permuted(indptr, indices, weights, order)
-            fields = fields[order]
-        bounds = np.cumsum(np.bincount(colours))
-        segments = np.unique(np.concatenate([[0], bounds, np.arange(0, n, SPAN), [n]])).astype(np.int64)
     largest = float(largest_row(indptr, weights, fields))
     kind: type[np.int32 | np.float64] = np.float64
     if fields.dtype == np.int64:
@@ -220,15 +206,37 @@ def assembled(
             kind = np.int32
         elif largest >= 2**53:
             raise InputError("weights too large: a vertex's weights must add up to less than 2**53")
-    return SpinSystem(
+    system = SpinSystem(
         indptr=indptr,
         indices=indices,
         weights=weights.astype(kind),
         fields=fields.astype(kind),
         unit=unit,
+        order=None,
+        segments=np.array([0, fields.size], np.int64),
+        largest=largest,
+    )
+    return by_colour(system) if coloured else system
+
+
+def by_colour(system: SpinSystem) -> SpinSystem:
+    """An uncoloured system, numbered colour by colour."""
+    n, indptr, indices = system.n, system.indptr, system.indices
+    colours = greedy_colours(indptr, indices, np.argsort(-np.diff(indptr), kind="stable").astype(np.uint32))
+    order = np.argsort(colours, kind="stable")
+    bounds = np.cumsum(np.bincount(colours))
+    segments = np.unique(np.concatenate([[0], bounds, np.arange(0, n, SPAN), [n]])).astype(np.int64)
+    if np.array_equal(order, np.arange(n)):
+        return replace(system, segments=segments)
+    indptr, indices, weights = _permuted(indptr, indices, system.weights, order)
+    return replace(
+        system,
+        indptr=indptr,
+        indices=indices,
+        weights=weights,
+        fields=system.fields[order],
         order=order,
         segments=segments,
-        largest=largest,
     )
 
 

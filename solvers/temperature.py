@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +26,9 @@ def optima_wanted(n: int) -> int:
     return min(max(PLENTY // n, FEWEST), MOST)
 
 
-def temperature_range(system: SpinSystem, optima: Spins, span: float) -> tuple[float, float]:
+def temperature_range(
+    system: SpinSystem, optima: Spins, span: float, fields: NDArray[Any] | None = None
+) -> tuple[float, float]:
     """Hot and cold temperature, in units of the gain.
 
     At a local optimum, such as `GREEDY` greedy sweeps from a random state give, every spin has a loss, -gain >= 0. T_hot is half the
@@ -36,8 +39,12 @@ def temperature_range(system: SpinSystem, optima: Spins, span: float) -> tuple[f
     ----------
     optima
         (k, n), k >= 1, from independent random states.
+    fields
+        (k, n): their local fields, if they are at hand.
     """
-    losses = np.array([-(s * system.local_fields(s).astype(np.float64)) for s in optima])
+    if fields is None:
+        fields = np.array([system.local_fields(s) for s in optima])
+    losses = -(optima.astype(np.float64) * fields)
     positive = losses[0][losses[0] > 0]
     if not positive.size:
         return 1.0, 0.1

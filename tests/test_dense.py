@@ -28,6 +28,16 @@ from . import oracles as oracle
 KEY = 2**40 + 7
 
 
+@pytest.mark.parametrize("values", [[-1, 1], [0, 3], [-2, 5, 90], [1.5, -0.25]], ids=str)
+def test_fields_from_a_matrix(values: list[float]) -> None:
+    """Those that the rows give, to the last digit where they are integers."""
+    s = dense_system(5, 77, values, 1.0, 9.0)
+    rows = np.random.default_rng(1).choice(np.array([-1, 1], np.int8), (3, s.n))
+    expected = np.array([s.local_fields(r) for r in rows])
+    found = Chains.of(s).fields_of(rows)
+    assert np.array_equal(found, expected) if s.integral else np.allclose(found, expected, rtol=1e-12, atol=1e-12)
+
+
 def dense_system(seed: int, n: int, values: list[float], density: float, field: float) -> SpinSystem:
     """Random weights out of `values` on a share of all pairs; fields up to +-field, of the same kind."""
     rng = np.random.default_rng(seed)

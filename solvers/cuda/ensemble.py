@@ -18,7 +18,7 @@ from ..populations.population import Plan, State
 from .descents import Descents
 from .device import Device
 from .lanes import block_warps
-from .lineages import Lineages, Merging, greedy_optima, merge_later
+from .lineages import Lineages, Merging, merge_later
 
 # Of what is free on a device.
 SPARING = 0.9
@@ -59,18 +59,20 @@ class CudaEnsemble:
 
     def init(self, system: Plan, key: int, *, open_ended: bool, threads: int, initial: Spins | None) -> DeviceState:
         self._pool = ThreadPoolExecutor(threads)
-        host = self.solver.blank(
-            system, key, open_ended=open_ended, threads=self._islands(system, open_ended), optima=self._optima
-        )
-        state = DeviceState(host=host, parts=self._parts(system, host))
+        islands = self._islands(system, open_ended)
+        parts = self._parts(system, islands)
+        first = parts[0]
+
+        def optima(plan: Plan) -> Spins:
+            # All lanes are annealed for the few that are looked at.
+            return first.greedy_optima() if plan is system and isinstance(first, Lineages) else self.solver.optima(plan)
+
+        host = self.solver.blank(system, key, open_ended=open_ended, threads=islands, optima=optima)
+        state = DeviceState(host=host, parts=parts)
         given = None if initial is None else system.reduction.inwards(initial)
         for part in state.parts:
             part.begin(host, given)
         return state
-
-    def _optima(self, plan: Plan) -> Spins:
-        """`Ensemble.optima`: on a device where the graph is sparse, since all lanes are annealed for the few that are looked at."""
-        return self.solver.optima(plan) if plan.dense is not None else greedy_optima(self.devices[0], plan)
 
     def _islands(self, plan: Plan, open_ended: bool) -> int:
         """Islands of this run: what is asked for, or in an open-ended run what fills the devices.
@@ -111,8 +113,7 @@ class CudaEnsemble:
         blocks = max(1, min(MOST_BLOCKS, WARPS // block_warps(plan.system)))
         return -(-device.multiprocessors * blocks // 2)
 
-    def _parts(self, plan: Plan, state: State) -> list[Lineages | Descents]:
-        count = state.step.size
+    def _parts(self, plan: Plan, count: int) -> list[Lineages | Descents]:
         numbers = [np.arange(d, count, len(self.devices)) for d in range(len(self.devices))]
         parts: list[Lineages | Descents] = []
         for device, mine in zip(self.devices, numbers, strict=True):
@@ -142,7 +143,7 @@ class CudaEnsemble:
         """About `budget` spin tests of every lineage, all devices at once."""
         host, want = state.host, max(1, budget // system.system.n)
         if not state.parts:
-            state.parts = self._parts(system, host)
+            state.parts = self._parts(system, host.step.size)
             for part in state.parts:
                 part.restore(host)
         found = host.found.copy()

@@ -42,28 +42,6 @@ def merge_later(pool: Executor, plan: Plan, state: State, states: Spins, i: int,
     return Merging(states, pool.submit(lineages.merge, plan, own, states, i, kappa), own.counts)
 
 
-def greedy_optima(device: Device, plan: Plan) -> Spins:
-    """`Ensemble.optima` on a device."""
-    reads, n = plan.engine.reads, plan.system.n
-    engine = engine_on(device, plan.engine, 1)
-    rows = device.empty((1, reads, n), np.int8)
-    draw(device, rows[0], np.arange(reads), 0)
-    engine.load([0], rows)
-    engine.sweeps(
-        Round(
-            numbers=np.zeros(1, np.uint32),
-            firsts=np.zeros(1, np.uint32),
-            sweeps=np.array([GREEDY], np.int32),
-            temperatures=device.zeros((1, GREEDY, reads), np.float64),
-            hottest=0.0,
-            key=0,
-        )
-    )
-    engine.unload([0], rows)
-    found: Spins = device.download(rows[0, : optima_wanted(n)])
-    return found
-
-
 def draw(device: Device, rows: Any, numbers: NDArray[np.int64], key: int) -> None:
     """The first states of these reads, (R,), into rows (R, n)."""
     reads, n = rows.shape
@@ -97,6 +75,29 @@ class Lineages:
         """Memory for an island: parents, rows, the crossover's copy and labels, and what the engine keeps."""
         reads, n = plan.engine.reads, plan.system.n
         return reads * n * 8 + reads * plan.engine.width * plan.engine.kind.itemsize
+
+    def greedy_optima(self) -> Spins:
+        """`Ensemble.optima`, before anything else."""
+        device, count, reads = self.device, self.numbers.size, self.plan.engine.reads
+        draw(device, self.rows[0], np.arange(reads), 0)
+        self.engine.load([0], self.rows)
+        sweeps = np.zeros(count, np.int32)
+        sweeps[0] = GREEDY
+        self.engine.sweeps(
+            Round(
+                numbers=np.zeros(count, np.uint32),
+                firsts=np.zeros(count, np.uint32),
+                sweeps=sweeps,
+                temperatures=device.zeros((count, GREEDY, reads), np.float64),
+                hottest=0.0,
+                key=0,
+            )
+        )
+        self.engine.unload([0], self.rows)
+        # These sweeps do not count.
+        self.engine.collect(np.zeros((count, 7), np.int64), np.arange(count))
+        found: Spins = device.download(self.rows[0, : optima_wanted(self.plan.system.n)])
+        return found
 
     def begin(self, state: State, initial: Spins | None) -> None:
         """First rounds, from the given states (k, n) in turn or from random ones."""

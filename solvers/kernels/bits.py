@@ -124,6 +124,16 @@ def _sum_fields(bits, stride, low, step, external, spins, up, fields):
 
 
 @kernel
+def pack_couplings(indptr, indices, weights, low, bits):
+    """Set bit j % 64 of bits[i, j // 64] (rows, stride) uint64, zeros before, where w_ij is not `low`; rows beyond the graph's stay as they are."""
+    for i in range(indptr.size - 1):
+        for e in range(np.uint64(indptr[i]), np.uint64(indptr[i + 1])):
+            if weights[e] != low:
+                j = np.uint64(indices[e])
+                bits[i, j >> _SIX] |= _ONE << (j & np.uint64(63))
+
+
+@kernel
 def bit_sweeps(bits, own, low, step, external, fresh, temperatures, bound, spins, fields, counts, key, read, first):
     """Sweeps first, first + 1, ... of one read, one for each temperature (sweeps,) float32, in units of the gain.
 

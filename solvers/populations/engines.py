@@ -258,6 +258,9 @@ class Chains:
 
     def load(self, rows: Spins, work: Spins, local: Array) -> None:
         work.reshape(rows.shape)[:] = rows
+        self._sum(rows, local)
+
+    def _sum(self, rows: Spins, local: Array) -> None:
         for r in range(rows.shape[0]):
             if self.matrix is not None:
                 self.matrix.sweeps(
@@ -265,6 +268,14 @@ class Chains:
                 )
             else:
                 local[r] = self.system.local_fields(rows[r])
+
+    def fields_of(self, rows: Spins) -> Array:
+        """Local fields (k, n) of states (k, n), from the matrix if there is one: `SpinSystem.local_fields` of each, where they are integers."""
+        local = np.empty((rows.shape[0], self.width), self.kind)
+        self._sum(rows, local)
+        shift = 0 if self.matrix is None else self.matrix.shift
+        out: Array = local[:, : self.system.n] - shift * rows.astype(np.int64)
+        return out
 
     def unload(self, work: Spins, rows: Spins) -> None:
         rows[:] = work.reshape(rows.shape)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...result import Spins
-from ..kernels.bits import bit_sweeps
+from ..kernels.bits import bit_sweeps, pack_couplings
 from ..kernels.blocks import BLOCK, WORDS
 from ..kernels.dense import dense_sweeps
 from ..system import SpinSystem
@@ -145,9 +145,8 @@ class Bits:
             values |= {0}
         low = min(values, key=lambda v: (abs(v), v))
         step = sum(values) - 2 * low
-        high = np.zeros((n + 1, stride * BLOCK), np.bool_)
-        high[np.repeat(np.arange(n), np.diff(system.indptr)), system.indices] = weights != low
-        bits = np.packbits(high, axis=1, bitorder="little").view("<u8").astype(np.uint64)
+        bits = np.zeros((n + 1, stride), np.uint64)
+        pack_couplings(system.indptr, system.indices, weights, low, bits)
         own = np.zeros(width, np.uint64)
         own[:n] = bits[np.arange(n), np.arange(n) // BLOCK]
         kind = narrowest(system.largest + abs(low))

@@ -8,7 +8,7 @@ least as good as the best of the given states. With two states that is partition
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ...result import Spins
 from ..kernels.crossover import clusters
 from ..kernels.reduce import eliminate, restore, twins
-from ..system import SpinSystem, assembled
+from ..system import SpinSystem, assembled, by_colour
 
 MAX_STATES = 64
 
@@ -45,8 +45,7 @@ class Reduction:
         """Of an uncoloured system; its core is coloured."""
         degree = np.diff(system.indptr)
         if not np.any(degree <= 2):
-            weights, fields = _wide(system.weights), _wide(system.fields)
-            return cls.none(assembled(system.indptr, system.indices, weights, fields, system.unit, coloured=True))
+            return cls.none(by_colour(replace(system, ideal=None)))
         n, two_m = system.n, system.indices.size
         source = np.repeat(np.arange(n, dtype=np.int32), degree)
         to = system.indices.astype(np.int32)
