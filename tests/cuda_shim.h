@@ -1,7 +1,7 @@
 // CUDA C on a CPU, for tests: a fibre for every thread of a block, blocks one after another.
 //
 // What it has: indices, static and dynamic shared memory, block and warp barriers, shuffles and votes, atomics, the intrinsics that the kernels use.
-// Threads and blocks run in ascending or in descending order, so that a missing barrier, and blocks that lean on each other, give other results;
+// Threads, warps and blocks run in ascending or in descending order, each warp as far as it can, so that a missing barrier, and blocks that lean on each other, give other results;
 // a barrier that not all threads reach, or after which some have returned, is an error, and so is a shuffle from a thread that is not there.
 #pragma once
 #include <algorithm>
@@ -100,31 +100,37 @@ static void entry() {
     wait(DONE);
 }
 
-// One block: runs threads until each waits or is done, then lets go whichever barrier is complete.
-static bool run_block(bool descending) {
+// Threads first to end - 1 of a warp, until all of them wait for the block or are done.
+static bool run_warp(unsigned first, unsigned end, bool descending) {
     for (;;) {
-        for (unsigned k = 0; k < count; ++k) {
-            unsigned t = descending ? count - 1 - k : k;
+        unsigned ready = 0, waiting = 0;
+        for (unsigned k = first; k < end; ++k) {
+            unsigned t = descending ? first + end - 1 - k : k;
             if (fibres[t].state != READY) continue;
             current = t;
             threadIdx = fibres[t].thread;
             switch_to(scheduler, fibres[t].context);
         }
-        bool released = false;
-        for (unsigned w = 0; w < count; w += 32) {
-            unsigned end = std::min(count, w + 32), waiting = 0, elsewhere = 0;
-            for (unsigned t = w; t < end; ++t) {
-                waiting += fibres[t].state == AT_WARP;
-                elsewhere += fibres[t].state != AT_WARP;
-            }
-            // All masks are full: a thread that has returned or waits for its block is missed.
-            if (waiting && elsewhere) { error |= DIVERGED; return false; }
-            if (waiting) {
-                for (unsigned t = w; t < end; ++t) fibres[t].state = READY;
-                released = true;
-            }
+        for (unsigned t = first; t < end; ++t) {
+            ready += fibres[t].state == READY;
+            waiting += fibres[t].state == AT_WARP;
         }
-        if (released) continue;
+        if (ready) continue;
+        if (!waiting) return true;
+        // All masks are full: a thread that has returned or waits for its block is missed.
+        if (waiting != end - first) { error |= DIVERGED; return false; }
+        for (unsigned t = first; t < end; ++t) fibres[t].state = READY;
+    }
+}
+
+// One block: a warp runs as far as it can before the next one begins, so that whoever needs a barrier of the block, and has none, is far ahead or behind.
+static bool run_block(bool descending) {
+    const unsigned warps = (count + 31) / 32;
+    for (;;) {
+        for (unsigned k = 0; k < warps; ++k) {
+            unsigned first = 32 * (descending ? warps - 1 - k : k);
+            if (!run_warp(first, std::min(count, first + 32), descending)) return false;
+        }
         unsigned done = 0;
         for (unsigned t = 0; t < count; ++t) done += fibres[t].state == DONE;
         if (done == count) return true;
