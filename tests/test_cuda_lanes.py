@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import fnanneal
 from fnanneal.solvers.cuda.engines import TIMERS
-from fnanneal.solvers.cuda.lanes import DeviceLanes, pack, unpack
+from fnanneal.solvers.cuda.lanes import DeviceLanes, filling, pack, unpack
 from fnanneal.solvers.cuda.lineages import Lineages
 from fnanneal.solvers.cuda.rows import independent_runs
 from fnanneal.solvers.ensemble import Ensemble
@@ -22,6 +23,7 @@ from fnanneal.solvers.system import spin_system
 from fnanneal.solvers.temperature import COLDEST
 
 from .cases import ising
+from .cuda_shim import ShimDevice
 from .test_ensemble import CASES as SLOW
 from .test_ensemble import slow_lanes
 
@@ -173,3 +175,18 @@ def test_temperatures_are_the_hosts(device, mismatch):
     assert np.array_equal(device.download(floats), np.clip(held, 0, 1.5).astype(np.float32))
     expected = 1 / np.clip(held, COLDEST, 1 / COLDEST).transpose(0, 2, 1)
     assert np.array_equal(device.download(slopes), expected.reshape(3 * LANES, -1))
+
+
+@pytest.mark.parametrize(
+    ("n", "shared", "expected"),
+    [
+        (40, 10**5, 264),  # a block of two warps: four of them to each of 132 multiprocessors, two to an island
+        (1100, 10**5, 132),  # of sixteen warps, the most: two of them
+        (30_000, 10**5, 3),  # 938 slices a phase, two groups an island
+        (10**6, 10**5, 2),
+    ],
+)
+def test_islands_that_fill_a_device(n, shared, expected):
+    """Without edges, so that all is one phase."""
+    nothing = SimpleNamespace(n=n, indptr=np.zeros(n + 1, np.int64), indices=np.zeros(0, np.uint32))
+    assert filling(ShimDevice(multiprocessors=132, shared_bytes=shared), nothing) == expected

@@ -17,13 +17,13 @@ from ..ensemble import ISLANDS, Ensemble
 from ..populations.population import Plan, State
 from .descents import Descents
 from .device import Device
-from .lanes import block_warps
+from .lanes import filling
 from .lineages import Lineages, Merging, merge_later
 
 # Of what is free on a device.
 SPARING = 0.9
-# What keeps a multiprocessor busy, by guess: warps of lanes, in so many blocks at most; dense chains, a warp each.
-WARPS, MOST_BLOCKS, CHAINS = 32, 4, 16
+# Dense chains that keep a multiprocessor busy, by guess.
+CHAINS = 16
 
 
 @dataclass(slots=True, kw_only=True)
@@ -110,8 +110,7 @@ class CudaEnsemble:
     def _filling(self, plan: Plan, device: Device) -> int:
         if plan.dense is not None:
             return -(-device.multiprocessors * CHAINS // plan.engine.reads)
-        blocks = max(1, min(MOST_BLOCKS, WARPS // block_warps(plan.system)))
-        return -(-device.multiprocessors * blocks // 2)
+        return filling(device, plan.system)
 
     def _parts(self, plan: Plan, count: int) -> list[Lineages | Descents]:
         numbers = [np.arange(d, count, len(self.devices)) for d in range(len(self.devices))]

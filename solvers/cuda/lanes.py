@@ -20,6 +20,7 @@ PLANES = (4, 6, 8, 15)
 # With these, tables have a row for every loss.
 WHOLE_PLANES = 6
 MOST_WARPS, PHASE_BLOCK, LAYOUT_BLOCK = 16, 256, 256
+BUSY, MOST_BLOCKS, LEAST_LARGE = 32, 4, 2
 _NEGATIVE = np.uint32(0x80000000)
 
 
@@ -37,10 +38,14 @@ def unpack(device: Device, islands: Array, count: int, words: Array, rows: Array
     device.launch(LAYOUT, "unpack_lanes", grid, LAYOUT_BLOCK, islands, words, rows, np.int64(n))
 
 
-def block_warps(system: SpinSystem) -> int:
-    """Warps of a block that anneals a group: one for each slice of the largest phase, and one for the thresholds."""
-    largest = int(np.diff(independent_runs(system.indptr, system.indices)).max())
-    return min(MOST_WARPS, 1 - (-largest // WARP))
+def filling(device: Device, system: SpinSystem) -> int:
+    """Islands that keep a device busy, by guess: `BUSY` warps to a multiprocessor, in `MOST_BLOCKS` blocks at most."""
+    slices_ = -(-int(np.diff(independent_runs(system.indptr, system.indices)).max()) // WARP)
+    if 4 * system.n > device.shared_bytes:
+        # Every slice of a phase is a warp of its own.
+        return max(LEAST_LARGE, -(-device.multiprocessors * BUSY // (2 * slices_)))
+    blocks = max(1, min(MOST_BLOCKS, BUSY // min(MOST_WARPS, 1 + slices_)))
+    return -(-device.multiprocessors * blocks // 2)
 
 
 class DeviceLanes:
