@@ -259,6 +259,10 @@ inline unsigned __byte_perm(unsigned a, unsigned b, unsigned selector) {
     for (int k = 0; k < 4; ++k) out |= (unsigned)(bytes >> (8 * (selector >> (4 * k) & 7)) & 255) << (8 * k);
     return out;
 }
+inline int __dp4a(int a, int b, int c) {
+    for (int k = 0; k < 4; ++k) c = (int)((unsigned)c + (unsigned)((int)(int8_t)(a >> 8 * k) * (int8_t)(b >> 8 * k)));
+    return c;
+}
 inline int __popc(unsigned x) { return __builtin_popcount(x); }
 inline int __popcll(unsigned long long x) { return __builtin_popcountll(x); }
 inline int __ffs(int x) { return __builtin_ffs(x); }

@@ -26,6 +26,36 @@ template <class T> __device__ __forceinline__ double add(double field, T weight,
     return field + (double)weight * (double)factor;
 }
 
+// Add eight weights of four rows, in their order, each times its factor.
+template <class T, class S> __device__ __forceinline__ void add_four(S* fields, const T* const* rows, const int* factors) {
+    Eight<T> four[4];
+#pragma unroll
+    for (int k = 0; k < 4; ++k) four[k] = *(const Eight<T>*)rows[k];
+#pragma unroll
+    for (int k = 0; k < 4; ++k)
+#pragma unroll
+        for (int q = 0; q < 8; ++q) fields[q] = add(fields[q], four[k].at[q], factors[k]);
+}
+// Of bytes: the four of a spin side by side, and one product of four.
+__device__ __forceinline__ void add_four(int* fields, const int8* const* rows, const int* factors) {
+    uint2 four[4];
+#pragma unroll
+    for (int k = 0; k < 4; ++k) four[k] = *(const uint2*)rows[k];
+    const int packed = (int)__byte_perm(__byte_perm(factors[0], factors[1], 0x0040), __byte_perm(factors[2], factors[3], 0x0040), 0x5410);
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+        uint32 a = half ? four[0].y : four[0].x, b = half ? four[1].y : four[1].x;
+        uint32 c = half ? four[2].y : four[2].x, d = half ? four[3].y : four[3].x;
+        uint32 low = __byte_perm(a, b, 0x5140), low_too = __byte_perm(c, d, 0x5140);
+        uint32 high = __byte_perm(a, b, 0x7362), high_too = __byte_perm(c, d, 0x7362);
+        int* f = fields + 4 * half;
+        f[0] = __dp4a((int)__byte_perm(low, low_too, 0x5410), packed, f[0]);
+        f[1] = __dp4a((int)__byte_perm(low, low_too, 0x7632), packed, f[1]);
+        f[2] = __dp4a((int)__byte_perm(high, high_too, 0x5410), packed, f[2]);
+        f[3] = __dp4a((int)__byte_perm(high, high_too, 0x7632), packed, f[3]);
+    }
+}
+
 // What a gain must reach. bound: of a gain, of no meaning for floats.
 __device__ __forceinline__ int least_gain(int, float noise, float bound) {
     return -(int)min(noise, bound);
@@ -70,13 +100,25 @@ dense_sweeps(const ROW* __restrict__ rows, const FIELD* __restrict__ external, c
             if (from != now && j < width) {
                 Eight<FIELD>* place = (Eight<FIELD>*)(own.fields + j);
                 Eight<FIELD> old = *place;
+                // A matrix has fewer than 2**32 entries.
+                const ROW* mine = rows + j;
                 Sum f[8];
 #pragma unroll
                 for (int q = 0; q < 8; ++q) f[q] = old.at[q];
-#pragma unroll 4
+                for (; now - from >= 4; from += 4) {
+                    const ROW* four[4];
+                    int factors[4];
+#pragma unroll
+                    for (int k = 0; k < 4; ++k) {
+                        uint32 flip = own.flips[(from + k) & own.mask];
+                        four[k] = mine + flip / 2 * (uint32)width;
+                        factors[k] = flip & 1 ? -times : times;
+                    }
+                    add_four(f, four, factors);
+                }
                 for (; from != now; ++from) {
                     uint32 flip = own.flips[from & own.mask];
-                    Eight<ROW> row = *(const Eight<ROW>*)(rows + (int64)(flip / 2) * width + j);
+                    Eight<ROW> row = *(const Eight<ROW>*)(mine + flip / 2 * (uint32)width);
                     int factor = flip & 1 ? -times : times;
 #pragma unroll
                     for (int q = 0; q < 8; ++q) f[q] = add(f[q], row.at[q], factor);
@@ -97,14 +139,14 @@ dense_sweeps(const ROW* __restrict__ rows, const FIELD* __restrict__ external, c
 #pragma unroll 4
                 for (uint32 k = begun; k != now; ++k) {
                     uint32 flip = own.flips[k & own.mask];
-                    f = add(f, column[(int64)(flip / 2) * width], flip & 1 ? -2 : 2);
+                    f = add(f, column[flip / 2 * (uint32)width], flip & 1 ? -2 : 2);
                 }
                 uint32 before = own.up[begin / 32], mine_up = before >> lane & 1;
                 uint32 exist = existing(n, begin), flipped = 0;
                 uint32 candidates = __ballot_sync(ALL_LANES, (mine_up ? f : -f) >= least) & exist;
                 while (candidates) {
                     int p = __ffs(candidates) - 1;
-                    f = add(f, column[(int64)(begin + p) * width], before >> p & 1 ? -2 : 2);
+                    f = add(f, column[(uint32)(begin + p) * (uint32)width], before >> p & 1 ? -2 : 2);
                     flipped |= 1u << p;
                     candidates = __ballot_sync(ALL_LANES, (mine_up ? f : -f) >= least) & exist & (ALL_BUT_FIRST << p);
                 }
