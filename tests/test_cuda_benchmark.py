@@ -53,3 +53,44 @@ def test_without_a_gpu(gpu, monkeypatch, capsys):
     monkeypatch.setattr(finding, "find", lambda: finding.Found(reason="no NVIDIA driver here"))
     assert gpu.main([]) == 2
     assert capsys.readouterr().err == "no GPU can be used: no NVIDIA driver here\n"
+
+
+LISTING = """
+\t.section\t.text.two,"ax",@progbits
+.text.two:
+        /*0000*/                   MOV R1, c[0x0][0x28] ;
+.L_x_1:
+        /*0010*/                   LDG.E R2, desc[UR4][R2.64] ;
+.L_x_0:
+        /*0020*/                   IADD3 R2, R2, 0x1, RZ ;
+        /*0030*/               @P0 BRA `(.L_x_0) ;
+        /*0040*/              @!P1 BRA `(.L_x_1) ;
+        /*0050*/                   EXIT ;
+.L_x_2:
+        /*0060*/                   BRA `(.L_x_2);
+"""
+
+
+def test_loops_are_found_and_nested(gpu):
+    from instructions import loops
+
+    assert loops(LISTING) == {"two": [(2, 4, ["IADD3", "BRA"]), (1, 5, ["LDG", "IADD3", "BRA", "BRA"])]}
+
+
+def test_a_peer_without_a_target_is_given_twice_the_time(on_device, gpu, monkeypatch):
+    given = []
+
+    def peer(mode, device):
+        def run(problem, seconds, seed):
+            given.append(seconds)
+            return (
+                np.where(np.arange(problem.n) % 2 == (seconds > 0.05), 1, -1) if seconds > 0.05 else np.ones(problem.n)
+            )
+
+        return run
+
+    monkeypatch.setattr(gpu, "bifurcation", peer)
+    bench = gpu.Bench(on_device, np.inf, None)
+    lines = list(gpu.reach(bench, "nx:cycle_graph(12)", 12, 0.64))
+    assert "simulated-bifurcation, GPU | 0.08 s, 0.08 s" in lines[-1]
+    assert given[:4] == pytest.approx([0.01, 0.02, 0.04, 0.08])

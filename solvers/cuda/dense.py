@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ...result import Spins
 from ..populations.matrix import Bits, Matrix, Rows
-from .device import Array, Device, scalar
+from .device import Array, Device
 from .source import Kernels
 
 NAMES = {"int8": "int8", "int16": "short", "int32": "int", "float32": "float", "float64": "double"}
@@ -104,20 +104,20 @@ class Chains:
         """One for each read, unset."""
         room = Room.of(n, matrix.width, matrix.kind.itemsize, device.shared_bytes, far=far)
         defines = (f"FIELD={NAMES[matrix.kind.name]}", f"FAR={int(room.far)}")
-        bound = scalar(np.float32, 0)
+        bound = np.float32(0)
         if isinstance(matrix, Bits):
             rows, near, base = bit_rows(matrix, n)
             kernels, kernel = Kernels("bits", defines), "bit_sweeps"
             before: tuple[Any, ...] = (device.upload(rows), device.upload(near), device.upload(base))
             sizes: tuple[Any, ...] = (np.uint32(rows.shape[1]),)
-            bound = scalar(np.float32, matrix.bound)
+            bound = np.float32(matrix.bound)
             after: tuple[Any, ...] = (np.int32(matrix.low), np.int32(matrix.step), bound)
         else:
             assert isinstance(matrix, Rows)
             kernels = Kernels("dense", (f"ROW={NAMES[matrix.rows.dtype.name]}", *defines))
             kernel = "dense_sweeps"
             before = (device.upload(matrix.rows), device.upload(matrix.external.astype(matrix.kind)))
-            sizes, after = (), (scalar(np.float32, matrix.bound),)
+            sizes, after = (), (np.float32(matrix.bound),)
         count = reads.size
         return cls(
             device=device,

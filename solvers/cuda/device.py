@@ -171,8 +171,3 @@ class CupyDevice:
 
 def _bytes(shape: int | tuple[int, ...], kind: Any) -> int:
     return int(np.dtype(kind).itemsize) * math.prod((shape,) if isinstance(shape, int) else shape)
-
-
-def scalar(kind: Any, value: Any) -> Any:
-    """A kernel's argument of that type."""
-    return np.dtype(kind).type(value)
