@@ -10,6 +10,8 @@ from fnanneal import Status
 from fnanneal.errors import InputError
 from fnanneal.run import better
 from fnanneal.solvers.cuda import finding
+from fnanneal.solvers.cuda.ensemble import CudaEnsemble
+from fnanneal.solvers.ensemble import Ensemble
 from fnanneal.solvers.populations import descents, lineages
 
 from .cases import ising, random_problem, timeless
@@ -183,6 +185,15 @@ def test_fewer_islands_where_memory_is_short(monkeypatch):
     result = solve("denser", "cuda", time_limit=0.2, num_sweeps=None)
     islands = result.energy.events.spin_tests / (result.num_sweeps * 64 * 60)
     assert 1 <= islands < 100
+
+
+def test_unequal_devices_have_equally_many(monkeypatch):
+    """As many as the smaller has room for, so that none has more."""
+    pair = ShimDevice(multiprocessors=9), ShimDevice(multiprocessors=9, memory=150_000)
+    plan = Ensemble().prepare(fnanneal.load(PROBLEMS["denser"]))
+    alone = [CudaEnsemble(Ensemble(), [d])._islands(plan, True) for d in pair]
+    assert 1 <= alone[1] < alone[0]
+    assert CudaEnsemble(Ensemble(), pair)._islands(plan, True) == 2 * alone[1]
 
 
 def test_what_does_not_fit_is_refused(monkeypatch):

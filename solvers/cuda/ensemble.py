@@ -83,23 +83,20 @@ class CudaEnsemble:
             Where they do not fit.
         """
         fixed, each = self._bytes(plan)
+        free = [int(SPARING * device.free_bytes()) for device in self.devices]
+        rooms = [max(0, f - fixed) // each for f in free]
+        total = self.solver.num_reads or ISLANDS
         if open_ended and self.solver.num_reads is None:
-            wanted = [max(1, self._filling(plan, device)) for device in self.devices]
-        else:
-            count = self.solver.num_reads or ISLANDS
-            wanted = [len(range(d, count, len(self.devices))) for d in range(len(self.devices))]
-        total = 0
-        for device, count in zip(self.devices, wanted, strict=True):
-            free = int(SPARING * device.free_bytes())
-            room = max(0, free - fixed) // each
-            if open_ended and self.solver.num_reads is None and room:
-                count = min(count, room)
-            if count > room:
+            # The same number to each, as `_parts` deals them out: what suits the smallest.
+            fill = min(self._filling(plan, device) for device in self.devices)
+            total = max(1, min(fill, *rooms)) * len(self.devices)
+        for d, device in enumerate(self.devices):
+            count = len(range(d, total, len(self.devices)))
+            if count > rooms[d]:
                 raise InputError(
-                    f"{device.name}: {count} island(s) need {(fixed + count * each) / 2**30:.2f} GiB of its memory, and {free / 2**30:.2f} GiB are "
+                    f"{device.name}: {count} island(s) need {(fixed + count * each) / 2**30:.2f} GiB of its memory, and {free[d] / 2**30:.2f} GiB are "
                     "free: fewer reads (num_reads), or backend=cpu"
                 )
-            total += count
         return total
 
     def _bytes(self, plan: Plan) -> tuple[int, int]:
@@ -135,7 +132,8 @@ class CudaEnsemble:
     def reread(self, system: Plan, state: DeviceState, problem: Model, until: int) -> Plan:
         """As `Ensemble.reread`, on the host."""
         new = self.solver.reread(system, self.on_host(state), problem, until)
-        state.parts = []
+        # What is being merged has the values of the old numbers.
+        state.parts, state.meeting = [], None
         return new
 
     def advance(self, system: Plan, state: DeviceState, budget: int, run: Callable[..., Any]) -> None:
