@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from . import cache, device, energy, info, problems, qp, solve, solvers, verify
+from . import cache, compare, device, energy, info, problems, qp, solve, solvers, verify
 
 app = typer.Typer(
     name="fnanneal",
@@ -23,6 +23,7 @@ app = typer.Typer(
 )
 app.command("solve")(solve.solve)
 app.command("verify")(verify.verify)
+app.command("compare")(compare.compare)
 app.command("qp")(qp.qp)
 app.add_typer(problems.app, name="problems")
 app.add_typer(solvers.app, name="solvers")

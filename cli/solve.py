@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -50,8 +51,16 @@ def solve(
     format: Annotated[str | None, typer.Option(help="The file's format, where content and suffix do not tell.")] = None,
     time_limit: Annotated[float | None, typer.Option(help="Seconds of solving; loading and compiling apart.")] = None,
     num_sweeps: Annotated[int | None, typer.Option(help="Sweeps of one read.")] = None,
+    spin_tests: Annotated[
+        int | None, typer.Option(help="A budget of so many spin tests, over all reads and sweeps.", show_default=False)
+    ] = None,
     target: Annotated[
-        float | None, typer.Option(help="Stop once the objective is this good; exit code 3 if it never is.")
+        str | None,
+        typer.Option(
+            metavar="X|best-known",
+            help="Stop once the objective is this good; exit code 3 if it never is.",
+            show_default=False,
+        ),
     ] = None,
     seed: Annotated[
         int | None, typer.Option(help="Same seed, same spins. Drawn and shown if not given.", show_default=False)
@@ -114,6 +123,7 @@ def solve(
     started = time.perf_counter()
     model = read_problem(problem, as_, format)
     load_s = time.perf_counter() - started
+    goal = _target(target, model)
     states = None if initial is None else [read_solution(model, initial)]
     from dataclasses import replace
 
@@ -121,9 +131,9 @@ def solve(
 
     with progress(model, quiet) as callback:
         result = run(
-            model, solver, time_limit=time_limit, num_sweeps=num_sweeps, num_reads=num_reads, target=_whole(target), seed=seed,
+            model, solver, time_limit=time_limit, num_sweeps=num_sweeps, num_reads=num_reads, spin_tests=spin_tests, target=goal, seed=seed,
             backend=backend.value, threads=threads, initial_states=states, weights=held, technology=technology, max_memory=memory, callback=callback, checkpoint=checkpoint,
-            resume=resume, **_settings(setting or []),
+            resume=resume, **own_settings(setting, run),
         )  # fmt: skip
     result = replace(result, time=replace(result.time, load_s=load_s))
     if output is not None:
@@ -134,7 +144,7 @@ def solve(
         typer.echo(result.objective)
     else:
         show(result, output, backend.value)
-    return _exit_code(result, target, Status)
+    return _exit_code(result, goal, Status)
 
 
 def analog_weights(kind: WeightKind, **settings: Any) -> Any:
@@ -204,22 +214,36 @@ def _exit_code(result: Result, target: float | None, status: Any) -> int:
     return 0 if reached else 3
 
 
-def _whole(target: float | None) -> float | None:
-    return int(target) if target is not None and target.is_integer() else target
+def _target(text: str | None, model: Problem) -> float | None:
+    """The objective to stop at: a number, or the best known one."""
+    from ..errors import InputError
+
+    if text is None:
+        return None
+    if text == "best-known":
+        if model.best_known is None:
+            raise InputError("--target best-known: no best objective is known for this problem")
+        return model.best_known.value
+    try:
+        value = float(text)
+    except ValueError as e:
+        raise InputError(f"--target takes a number or best-known, not {text!r:.40}") from e
+    return int(value) if value.is_integer() else value
 
 
-def _settings(pairs: list[str]) -> dict[str, Any]:
+def own_settings(pairs: list[str] | None, run: Callable[..., Any]) -> dict[str, Any]:
+    """The solver's own settings, which `run` takes beside its arguments."""
     import ast
     from inspect import signature
 
     from ..errors import InputError
-    from ..solvers.solve import solve as run
 
     taken = signature(run).parameters.keys()
     settings: dict[str, Any] = {}
-    for pair in pairs:
+    for pair in pairs or ():
         key, equals, value = pair.partition("=")
-        if not equals or not key.isidentifier():
+        # SCIP's parameters are paths.
+        if not equals or not key.replace("/", "_").isidentifier():
             raise InputError(f"--set takes KEY=VALUE, not {pair!r:.60}")
         if key in taken:
             raise InputError(f"--set {key}: that is no solver's own setting, it has an option of its own")

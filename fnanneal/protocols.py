@@ -87,6 +87,8 @@ class Report:
 class Solver(Protocol):
     """A frozen dataclass of hyper-parameters. `system` is the problem in the solver's own form.
 
+    One whose spin tests can be counted in advance has ``for_tests(problem, tests) -> Solver``: itself, with as many reads and sweeps as make at most so many.
+
     A solver that follows analog weights while they drift has one more method, ``reread(system, state, problem, until) -> system``: the same problem
     with other numbers; the state's sums are taken afresh, and `advance` then stops at `until` sweeps since the start.
 

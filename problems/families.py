@@ -11,10 +11,11 @@ from typing import Any
 from ..errors import InputError
 from .expressions import parse_call, parse_options, reweighted, split
 from .glasses import sk, torus2d, torus3d
-from .models import Ising
+from .models import QUBO, Ising
 from .planted import loops, tile2d
+from .workloads import mis
 
-_FAMILIES: dict[str, Callable[..., Ising]] = {f.__name__: f for f in (torus2d, torus3d, sk, tile2d, loops)}
+_FAMILIES: dict[str, Callable[..., Ising | QUBO]] = {f.__name__: f for f in (torus2d, torus3d, sk, tile2d, loops, mis)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +24,7 @@ class Family:
 
     signature: str
     summary: str
-    make: Callable[..., Ising]
+    make: Callable[..., Ising | QUBO]
 
 
 def families() -> dict[str, Family]:
@@ -36,7 +37,7 @@ def families() -> dict[str, Family]:
     return found
 
 
-def from_expression(text: str, options: Mapping[str, Any] | None = None) -> Ising:
+def from_expression(text: str, options: Mapping[str, Any] | None = None) -> Ising | QUBO:
     """A problem by the name of its family.
 
     Parameters
@@ -48,13 +49,13 @@ def from_expression(text: str, options: Mapping[str, Any] | None = None) -> Isin
 
     Returns
     -------
-    Ising
-        With its optimum in ``known`` where it is planted.
+    Ising or QUBO
+        With its optimum in ``known`` where it is planted, or a best known value.
 
     Raises
     ------
     InputError
-        For an unknown family, arguments that do not fit, and other weights for a planted problem.
+        For an unknown family, arguments that do not fit, and other weights for a planted problem or a QUBO.
     """
     call, rest = split(text)
     chosen = parse_options(rest) if options is None or rest else dict(options)
@@ -72,6 +73,8 @@ def from_expression(text: str, options: Mapping[str, Any] | None = None) -> Isin
     label = f"gen:{call.strip()}"
     if not chosen.get("weights"):
         return problem.named(label)
+    if isinstance(problem, QUBO):
+        raise InputError(f"gen:{name} is a QUBO of its own weights: it takes no others")
     if problem.known is not None:
         raise InputError(f"gen:{name} is planted: other weights would destroy its optimum")
     shown = ";".join(f"{k}={v}" for k, v in chosen.items())

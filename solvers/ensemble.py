@@ -7,7 +7,7 @@ Dense ones: `populations.descents`. Both draw their cooling from Fowler-Nordheim
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -26,6 +26,7 @@ from .kernels.resample import resample
 from .kernels.start import random_spins
 from .populations import descents, lineages
 from .populations.engines import Chains, Engine, aligned, engine_of, lanes_of
+from .populations.exchange import exchange
 from .populations.population import CHAMPIONS, Plan, State
 from .populations.reduction import MAX_STATES, Reduction
 from .registry import solver
@@ -59,15 +60,21 @@ class Ensemble:
         The timers' knob (`FNTimer.between`): small is linear in 1/T. On dense graphs T falls linearly.
     timer_mismatch
         Relative sigma of the timers' cells, one a lineage, drawn by the seed (`FNTimer.mismatched`). For sparse graphs: dense ones have no FN timers.
+    exchange
+        Sweeps between two exchanges of elites (`populations.exchange`); 0: the islands meet at the end alone.
     """
 
     name: ClassVar[str] = "ensemble"
+    budget_rule: ClassVar[str] = (
+        "seconds: rounds of one island a thread until they are over; spin tests: the sweeps of one island"
+    )
 
     num_reads: int | None = None
     num_sweeps: int | None = None
     engine: Literal["auto", "lanes", "chains"] = "auto"
     kappa: float = 0.1
     timer_mismatch: float = 0.0
+    exchange: int = 0
 
     def __post_init__(self) -> None:
         for what, high in (("num_reads", 2**16), ("num_sweeps", 2**32 - 1)):
@@ -77,6 +84,18 @@ class Ensemble:
             raise InputError(f"unknown engine {self.engine!r}; there are: auto, lanes, chains")
         positive(self.kappa, "kappa")
         real(self.timer_mismatch, "timer_mismatch", 0, 0.5)
+        object.__setattr__(self, "exchange", integer(self.exchange, "exchange", 0, 2**32 - 1))
+
+    def for_tests(self, problem: Model, tests: int) -> Ensemble:
+        """With as many sweeps as make so many spin tests; one island, unless num_reads says more. Compound moves and the champions' merging test some spins beyond them."""
+        plan = self.prepare(problem)
+        islands = self.num_reads or 1
+        sweeps = tests // (islands * plan.engine.reads * plan.system.n)
+        if sweeps < 1:
+            raise InputError(
+                f"{tests} spin tests are less than one sweep of {islands} x {plan.engine.reads} lineages of {plan.system.n} spins"
+            )
+        return replace(self, num_reads=islands, num_sweeps=min(sweeps, 2**32 - 1))
 
     def settings(self) -> dict[str, Any]:
         return asdict(self)
@@ -154,7 +173,7 @@ class Ensemble:
         if plan.dense is not None:
             hot, cold = descents.HOT * hot, descents.COLD * cold
         sweeps = 0 if open_ended else self.num_sweeps or DEFAULT_SWEEPS
-        state = State.empty(plan, islands, hot=hot, cold=cold, key=key, sweeps=sweeps)
+        state = State.empty(plan, islands, hot=hot, cold=cold, key=key, sweeps=sweeps, meeting=self.exchange)
         state.effort[:] = lineages.PROBE
         if self.timer_mismatch and plan.dense is None:
             rng = np.random.Generator(np.random.Philox(key))
@@ -221,10 +240,12 @@ class Ensemble:
         def one(i: int) -> None:
             left = want
             while left > 0 and not state.exhausted(i):
-                taken = self._sweeps(plan, state, i, left)
+                taken = self.sweep(plan, state, i, left)
                 left = left - taken if plan.dense is not None and taken else 0
 
         run(one, state.work.shape[0])
+        if state.met():
+            exchange(plan, state, self.exchange)
         self.meet(plan, state, found)
 
     def meet(self, plan: Plan, state: State, found: NDArray[np.int64]) -> None:
@@ -236,7 +257,7 @@ class Ensemble:
                 merged, value = lineages.merge(plan, state, self.gathered(state), 0, self.kappa)
                 state.keep(0, merged[None], np.array([value]))
 
-    def _sweeps(self, plan: Plan, state: State, i: int, want: int) -> int:
+    def sweep(self, plan: Plan, state: State, i: int, want: int) -> int:
         """At most `want` sweeps of island i, within its round, and between two resamplings if it has some; returns how many."""
         first, last = state.stretch(i, want)
         done = int(state.swept[i]) + first

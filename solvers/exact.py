@@ -57,6 +57,10 @@ class Exact:
     """
 
     name: ClassVar[str] = "exact"
+    budget_rule: ClassVar[str] = "seconds: assignments in order until they are over"
+
+    def for_tests(self, problem: Model, tests: int) -> Exact:
+        raise InputError("exact tries all assignments: it takes no budget of spin tests")
 
     def settings(self) -> dict[str, Any]:
         return asdict(self)

@@ -12,7 +12,7 @@ included, and toggles x_p iff (2 x_p - 1) v_p > mu. In spins that is the gain ab
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -93,6 +93,9 @@ class NeuroSA:
     """
 
     name: ClassVar[str] = "neurosa"
+    budget_rule: ClassVar[str] = (
+        "seconds: one published run of 1e8 steps, cut short or with time left over; spin tests: a run of so many steps"
+    )
 
     num_reads: int = 1
     num_steps: int | None = None
@@ -124,6 +127,12 @@ class NeuroSA:
         for what in ("k2", "k0_minus_1", "k1"):
             positive(getattr(self, what), f"FN timer: {what}")
         return FNTimer.from_constants(k2=self.k2, k0_minus_1=self.k0_minus_1, k1=self.k1)
+
+    def for_tests(self, problem: Model, tests: int) -> NeuroSA:
+        """With as many steps as make so many spin tests, over all reads."""
+        if tests < self.num_reads:
+            raise InputError(f"{tests} spin tests are less than a step for each of {self.num_reads} reads")
+        return replace(self, num_steps=tests // self.num_reads, num_sweeps=None)
 
     def settings(self) -> dict[str, Any]:
         return asdict(self)

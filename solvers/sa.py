@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -104,6 +104,9 @@ class SimulatedAnnealing:
     """
 
     name: ClassVar[str] = "sa"
+    budget_rule: ClassVar[str] = (
+        "seconds: anneals of growing length, one after the other, until they are over; spin tests: reads of at least 1000 sweeps"
+    )
 
     num_reads: int | None = None
     num_sweeps: int | None = None
@@ -134,6 +137,16 @@ class SimulatedAnnealing:
 
     def settings(self) -> dict[str, Any]:
         return asdict(self)
+
+    def for_tests(self, problem: Model, tests: int) -> SimulatedAnnealing:
+        """With as many sweeps and reads as make so many spin tests: a read for every thousand sweeps, 32 at most, unless the settings say otherwise."""
+        sweeps = tests // problem.n
+        if sweeps < 1:
+            raise InputError(f"{tests} spin tests are less than one sweep of {problem.n} spins")
+        if self.num_sweeps is not None:
+            return replace(self, num_reads=max(1, sweeps // self.num_sweeps), num_sweeps=min(self.num_sweeps, sweeps))
+        reads = min(self.num_reads or min(max(sweeps // DEFAULT_SWEEPS, 1), DEFAULT_READS), sweeps)
+        return replace(self, num_reads=reads, num_sweeps=sweeps // reads)
 
     def on_cuda(self, devices: Sequence[Any]) -> Any:
         """The same anneals on these GPUs."""
