@@ -82,14 +82,18 @@ def compare(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> int:
     """Compare solvers: every solver on every problem with every seed and budget. What is finished is kept, and the same command goes on."""
+    from ..compare.cells import SolverSpec
     from ..errors import InputError
 
     if verify is not None:
         return _verify(verify, json_, quiet)
+    chosen = None if solvers is None else tuple(SolverSpec.parse_list(solvers))
+    if chosen == ():
+        raise InputError("--solvers names none")
     plan, name, notes = _plan(
         problems or [],
         preset,
-        solvers=None if solvers is None else [s for s in solvers.split(",") if s.strip()],
+        solvers=chosen,
         seeds=None if seeds is None else _seeds(seeds),
         time_limits=tuple(time_limit or ()),
         spin_tests=tuple(_whole(k, "--spin-tests") for k in spin_tests or ()),
@@ -117,7 +121,7 @@ def _plan(given: list[str], preset: str | None, **changes: Any) -> tuple[Plan, s
     """The plan, a name for its directory, and what was left out of it."""
     from dataclasses import replace
 
-    from ..compare.cells import Budget, SolverSpec
+    from ..compare.cells import Budget
     from ..compare.plan import ProblemSpec, make_plan, read_plan
     from ..compare.presets import default_solvers
     from ..compare.presets import preset as named
@@ -140,7 +144,7 @@ def _plan(given: list[str], preset: str | None, **changes: Any) -> tuple[Plan, s
     else:
         plan, name, missing = read_plan(given[0]), Path(given[0]).stem, ()
     if "solvers" in chosen:
-        chosen["solvers"], missing = tuple(SolverSpec.parse(s) for s in chosen["solvers"]), ()
+        missing = ()
     if isinstance(chosen.get("seeds"), int):
         chosen["seeds"] = tuple(range(1, chosen["seeds"] + 1))
     limits, tests = chosen.pop("time_limits", ()), chosen.pop("spin_tests", ())
@@ -192,7 +196,8 @@ def _show_plan(plan: Plan, guess: Estimate, workers: int | None, out: Path, json
             )
         )  # fmt: skip
         return
-    typer.echo(f"{plan.title}: {len(plan.problems)} problems, {len(plan.solvers)} solvers, {len(plan.seeds)} seeds")
+    counts = ((len(plan.problems), "problem"), (len(plan.solvers), "solver"), (len(plan.seeds), "seed"))
+    typer.echo(f"{plan.title}: " + ", ".join(f"{k} {what}{'s' * (k > 1)}" for k, what in counts))
     typer.echo(
         f"budgets     {', '.join(b.label for b in plan.budgets)} a run, {plan.threads} thread{'s' * (plan.threads > 1)} each"
     )

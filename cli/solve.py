@@ -131,9 +131,9 @@ def solve(
 
     with progress(model, quiet) as callback:
         result = run(
-            model, solver, time_limit=time_limit, num_sweeps=num_sweeps, num_reads=num_reads, spin_tests=spin_tests, target=goal, seed=seed,
+            model, solver, time_limit=time_limit, spin_tests=spin_tests, target=goal, seed=seed,
             backend=backend.value, threads=threads, initial_states=states, weights=held, technology=technology, max_memory=memory, callback=callback, checkpoint=checkpoint,
-            resume=resume, **own_settings(setting, run),
+            resume=resume, **own_settings(setting, run, num_sweeps=num_sweeps, num_reads=num_reads),
         )  # fmt: skip
     result = replace(result, time=replace(result.time, load_s=load_s))
     if output is not None:
@@ -231,15 +231,15 @@ def _target(text: str | None, model: Problem) -> float | None:
     return int(value) if value.is_integer() else value
 
 
-def own_settings(pairs: list[str] | None, run: Callable[..., Any]) -> dict[str, Any]:
-    """The solver's own settings, which `run` takes beside its arguments."""
+def own_settings(pairs: list[str] | None, run: Callable[..., Any], **options: Any) -> dict[str, Any]:
+    """The solver's own settings, which `run` takes beside its arguments; some have options of their own as well."""
     import ast
     from inspect import signature
 
     from ..errors import InputError
 
-    taken = signature(run).parameters.keys()
-    settings: dict[str, Any] = {}
+    settings = {k: v for k, v in options.items() if v is not None}
+    taken = (signature(run).parameters.keys() - options) | settings.keys()
     for pair in pairs or ():
         key, equals, value = pair.partition("=")
         # SCIP's parameters are paths.

@@ -48,6 +48,19 @@ def test_a_label_is_read_back(name: str, settings: dict[str, Any]) -> None:
     assert SolverSpec.parse(spec.label) == spec
 
 
+@pytest.mark.parametrize(
+    ("text", "labels"),
+    [
+        ("a,b", ["a", "b"]),
+        (" a , b:x=1:y=z,", ["a", "b:x=1:y=z"]),
+        ("sa:beta_range=(0.1,3.0),b:q='x,y'", ["sa:beta_range=(0.1, 3.0)", "b:q=x,y"]),
+        ("a:x=[1,(2,3)],b", ["a:x=[1, (2, 3)]", "b"]),
+    ],
+)
+def test_lists_of_solvers(text: str, labels: list[str]) -> None:
+    assert [s.label for s in SolverSpec.parse_list(text)] == labels
+
+
 @pytest.mark.parametrize("text", ["", ":a=1", "sa:a", "sa:1a=2", "sa:a=1:a=2"])
 def test_a_wrong_solver_is_one_line(text: str) -> None:
     with pytest.raises(InputError) as e:
@@ -77,10 +90,12 @@ def test_a_cell_is_what_it_does_not_what_it_is_called() -> None:
 
 
 def test_the_command_can_be_parsed() -> None:
-    made = cell(problem="rudy:-rnd_graph 10 50 1", stop=True, solver=SolverSpec.of("sa", {"schedule": "fn", "kappa": 0.5}))
+    made = cell(
+        problem="rudy:-rnd_graph 10 50 1", stop=True, solver=SolverSpec.of("sa", {"schedule": "fn", "kappa": 0.5})
+    )
     words = shlex.split(made.command)
     assert words[:3] == ["fnanneal", "solve", "rudy:-rnd_graph 10 50 1"]
-    assert ["--set", "kappa=0.5"] == words[words.index("--set") :][:2]
+    assert words[words.index("--set") :][:2] == ["--set", "kappa=0.5"]
     assert words[words.index("--target") + 1] == "best-known" and words[words.index("--time-limit") + 1] == "2"
     tests = shlex.split(cell(budget=Budget(spin_tests=10**9)).command)
     assert tests[tests.index("--spin-tests") + 1] == "1000000000" and "--time-limit" not in tests
@@ -116,7 +131,9 @@ def test_what_is_no_problem(text: str) -> None:
 
 
 def test_the_cells_of_a_plan() -> None:
-    plan = make_plan(["G1", "gen:lasso(5)"], ["sa", "auto", "sa"], seeds=[5, 7], time_limits=[1, 2.0], spin_tests=[10**6])
+    plan = make_plan(
+        ["G1", "gen:lasso(5)"], ["sa", "auto", "sa"], seeds=[5, 7], time_limits=[1, 2.0], spin_tests=[10**6]
+    )
     cells = plan.cells()
     # Programs have no spin tests, sa no programs, and what is said twice is run once.
     assert len(cells) == 2 * (3 + 2) == len({c.key for c in cells})

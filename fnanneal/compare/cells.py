@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -71,7 +72,8 @@ class SolverSpec:
         settings: dict[str, Any] = {}
         for pair in pairs:
             key, equals, value = pair.partition("=")
-            if not equals or not key.isidentifier() or key in settings:
+            # SCIP's parameters are paths.
+            if not equals or not key.replace("/", "_").isidentifier() or key in settings:
                 raise InputError(
                     f"a solver's settings are written NAME:KEY=VALUE:KEY=VALUE, each once, not {text!r:.80}"
                 )
@@ -80,6 +82,12 @@ class SolverSpec:
             except (ValueError, SyntaxError):
                 settings[key] = value
         return cls.of(name, settings)
+
+    @classmethod
+    def parse_list(cls, text: str) -> list[SolverSpec]:
+        """Several, between commas; commas within brackets or quotes are part of a value."""
+        words = re.findall(r"""(?:\([^()]*(?:\([^()]*\)[^()]*)*\)|\[[^\]]*\]|'[^']*'|"[^"]*"|[^,])+""", text)
+        return [cls.parse(word) for word in words if word.strip()]
 
     @property
     def label(self) -> str:
