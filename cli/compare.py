@@ -14,7 +14,7 @@ import typer
 if TYPE_CHECKING:
     from ..compare.plan import Estimate, Plan
     from ..compare.records import Record
-    from ..compare.run import Tally
+    from ..compare.coordinator import Tally
 
 
 def compare(
@@ -107,7 +107,7 @@ def compare(
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is not a directory")
     plan.checked()
-    from ..compare.run import expected
+    from ..compare.coordinator import expected
 
     for note in () if quiet else notes:
         typer.echo(f"fnanneal: left out: {note}", err=True)
@@ -225,7 +225,7 @@ def _run(
 ) -> int:  # fmt: skip
     from dataclasses import asdict
 
-    from ..compare.run import run, tally_of
+    from ..compare.coordinator import run, tally_of
     from ..compare.store import Store
 
     interrupted = False
@@ -290,7 +290,7 @@ def _progress(quiet: bool) -> Iterator[Callable[[Record, Tally], object] | None]
 def _verify(folder: Path, json_: bool, quiet: bool) -> int:
     from dataclasses import asdict
 
-    from ..compare.verify import verify
+    from ..compare.verification import verify
 
     verdicts = list(verify(folder))
     wrong = [v for v in verdicts if v.fault is not None]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .solve import Backend, WeightKind, analog_weights
+from .solve import Backend, WeightKind, analog_weights, own_settings
 
 if TYPE_CHECKING:
     from ..problems.quadratic.program import QP
@@ -26,7 +26,9 @@ def qp(
             show_default=False,
         ),
     ],
-    solver: Annotated[str, typer.Option(help="Solver; auto looks at the problem.")] = "auto",
+    solver: Annotated[
+        str, typer.Option(help="Solver: see `fnanneal solvers list`; auto looks at the problem.")
+    ] = "auto",
     format: Annotated[str | None, typer.Option(help="The file's format, where suffix and content do not tell.")] = None,
     eps: Annotated[float, typer.Option(help="Largest residual of a solution: primal, dual, gap and signs.")] = 1e-6,
     eps_rel: Annotated[
@@ -42,7 +44,14 @@ def qp(
     ] = None,
     backend: Annotated[Backend, typer.Option(help="Where to run.")] = Backend.auto,
     threads: Annotated[
-        int | None, typer.Option(help="Default: the processors this process may use.", show_default=False)
+        int | None,
+        typer.Option(
+            help="Default: the processors this process may use; of other people's solvers, 1.", show_default=False
+        ),
+    ] = None,
+    setting: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="A setting of the solver, such as population=32. Repeatable."),
     ] = None,
     weights: Annotated[
         WeightKind, typer.Option(help="What holds the variables: ideal numbers, or analog FN-DAM cells.")
@@ -78,10 +87,11 @@ def qp(
     load_s = time.perf_counter() - started
     from ..solvers.qp.solve import solve_qp_problem
 
-    with _progress(problem, quiet) as callback:
+    with _progress(problem, quiet) as callback, _kept_clean(solver):
         result = solve_qp_problem(
             problem, solver=solver, eps_abs=eps, eps_rel=eps_rel, time_limit=time_limit, max_iter=max_iter, callback=callback, seed=seed,
             backend=backend.value, polish=not no_polish, threads=threads, weights=held, technology=technology, load_s=load_s,
+            **own_settings(setting, solve_qp_problem),
         )  # fmt: skip
     if output is not None:
         write_solution(result, output)
@@ -159,6 +169,35 @@ def _progress(problem: QP, quiet: bool) -> Iterator[Callable[[QPProgress], Any] 
         yield update
 
 
+@contextmanager
+def _kept_clean(solver: str) -> Iterator[None]:
+    """What another's solver prints goes to standard error: some greet, whatever they are told."""
+    import ctypes
+    import os
+    from contextlib import suppress
+
+    from ..solvers.qp.method import peer_names
+
+    if solver not in peer_names() or sys.stdout is None:
+        yield
+        return
+    sys.stdout.flush()
+    try:
+        out = os.dup(1)
+        os.dup2(2, 1)
+    except OSError:
+        yield
+        return
+    try:
+        yield
+    finally:
+        with suppress(OSError, TypeError, AttributeError):
+            ctypes.CDLL(None).fflush(None)
+        sys.stdout.flush()
+        os.dup2(out, 1)
+        os.close(out)
+
+
 def _residuals(r: Residuals, between: str) -> str:
     return between.join(
         f"{name} {value:.1e}"
@@ -206,13 +245,16 @@ def _show(result: QPResult, output: Path | None, asked: str) -> None:
         row("residuals", f"{_residuals(result.residuals, ' · ')}  (recomputed on the problem as given)")
     if result.gap is not None and not result.ray:
         row("bound", f"the best possible objective is at most {result.gap:.3g} away")
-    polished = ", polished" if result.polished else ""
-    row(
-        "solver",
-        f"{result.solver}, seed {result.seed}, {count(result.iterations, 'iteration', 'iterations')}, "
-        f"{count(result.factorisations, 'factorisation', 'factorisations')}{polished} "
-        f"on {place(result.backend, asked, _could(result))}",
-    )
+    if "claim" in result.details:
+        row("claim", f"{result.solver} says: {result.details['claim']}")
+    did = [f"{result.solver}, seed {result.seed}"]
+    if result.iterations is not None:
+        did.append(count(result.iterations, "iteration", "iterations"))
+    if result.factorisations is not None:
+        did.append(count(result.factorisations, "factorisation", "factorisations"))
+    if result.polished:
+        did.append("polished")
+    row("solver", f"{', '.join(did)} on {place(result.backend, asked, _could(result))}")
     t = result.time
     load = "" if t.load_s is None else f"load {seconds(t.load_s)} · "
     row(
@@ -230,8 +272,9 @@ def _show(result: QPResult, output: Path | None, asked: str) -> None:
     a, m = result.energy.account, result.energy.measured
     amount = "no covered event" if a.joules is None else joules(a.joules)
     partial = f", partial: {', '.join(a.not_covered)} not covered" if a.not_covered else ""
+    modelled = "not counted" if a.status == "not counted" else f"{amount} modelled ({a.technology}{partial})"
     metered = "not measured" if m is None else f"{joules(m.joules)} measured, above {m.baseline_watts:.1f} W idle"
-    row("energy", f"{amount} modelled ({a.technology}{partial}) · {metered}")
+    row("energy", f"{modelled} · {metered}")
     if output is not None:
         row("solution", str(output))
 

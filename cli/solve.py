@@ -94,6 +94,20 @@ def solve(
         str | None,
         typer.Option(metavar="SIZE", help="Refuse what needs more, such as 4GiB. [default: 90 % of free memory]"),
     ] = None,
+    executor: Annotated[
+        str | None,
+        typer.Option(
+            metavar="E",
+            help="Run ensemble's islands on processes, dask:tcp://HOST:PORT or mpi. With --num-sweeps the result is the same.",
+            show_default=False,
+        ),
+    ] = None,
+    islands: Annotated[
+        int | None,
+        typer.Option(
+            help="Islands of ensemble, which exchange elites. [default: 8 with --executor]", show_default=False
+        ),
+    ] = None,
     checkpoint: Annotated[Path | None, typer.Option(help="Save the run here, every second.")] = None,
     resume: Annotated[
         Path | None, typer.Option(help="Go on from a checkpoint; solver, seed and settings come from it.")
@@ -133,7 +147,7 @@ def solve(
         result = run(
             model, solver, time_limit=time_limit, spin_tests=spin_tests, target=goal, seed=seed,
             backend=backend.value, threads=threads, initial_states=states, weights=held, technology=technology, max_memory=memory, callback=callback, checkpoint=checkpoint,
-            resume=resume, **own_settings(setting, run, num_sweeps=num_sweeps, num_reads=num_reads),
+            resume=resume, executor=executor, islands=islands, **own_settings(setting, run, num_sweeps=num_sweeps, num_reads=num_reads),
         )  # fmt: skip
     result = replace(result, time=replace(result.time, load_s=load_s))
     if output is not None:

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from . import compare as compare
     from . import energy as energy
     from . import fndam as fndam
     from . import problems as problems
@@ -62,7 +63,7 @@ _WHERE = {
     "solve_qp": ".solvers.qp.solve",
     "solve_qp_batch": ".solvers.qp.batch",
 }
-_MODULES = ("energy", "fndam", "problems", "solvers")
+_MODULES = ("compare", "energy", "fndam", "problems", "solvers")
 
 __all__ = [  # noqa: RUF022 (by what they are)
     "load", "solve", "load_qp", "solve_qp", "solve_qp_batch",
@@ -70,7 +71,7 @@ __all__ = [  # noqa: RUF022 (by what they are)
     "FNDAMArray", "QPSolver",
     "BestKnown", "Energy", "Events", "Progress", "Result", "Status", "QPProgress", "QPResult", "QPStatus",
     "FormatError", "InputError", "ProblemWarning",
-    "energy", "fndam", "problems", "solvers",
+    "compare", "energy", "fndam", "problems", "solvers",
 ]  # fmt: skip
 
 

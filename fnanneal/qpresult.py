@@ -97,6 +97,7 @@ class QPTimes:
 
     ``load_s`` is None where the caller brought arrays. ``compile_s`` is the kernels' compilation or their loading from the cache. ``build_s`` is the problem's
     presolve, scaling and power iterations, and ``solve_s`` all after that, presolve's inversion and checks included: a time limit is about both together.
+    Of other people's solvers (`fnanneal.solvers.qp.peers`), ``compile_s`` is import and warm-up, and ``build_s`` the building of their model with the scaling that they do there.
     """
 
     load_s: float | None
@@ -114,6 +115,7 @@ class QPEnergy:
     events: Events
 
     def to_dict(self) -> dict[str, Any]:
+        """With ``events`` None where the solver does not count them."""
         a = self.account
         return {
             "technology": a.technology,
@@ -122,7 +124,7 @@ class QPEnergy:
             "items": dict(a.items),
             "not_covered": dict(a.not_covered),
             "measured": None if self.measured is None else asdict(self.measured),
-            "events": asdict(self.events),
+            "events": None if a.status == "not counted" else asdict(self.events),
         }
 
 
@@ -184,19 +186,21 @@ class QPResult:
         Where infeasible, the certificate: of primal infeasibility (y, z, z_box) with A'y + G'z + z_box = 0 and b'y + h'z + lb'[z_box]- + ub'[z_box]+ < 0;
         of dual infeasibility (x) with Px = 0, q'x < 0, Ax = 0, Gx <= 0 and no step towards a finite bound. None otherwise.
     iterations
-        Of the first-order method; of the factorising one in ``factorisations``.
+        Of the first-order method; of the factorising one in ``factorisations``. Of other people's solvers, their own count, or None.
     polished
-        Whether the point comes from a factorised system, which is no local operation; always False with ``polish=False``.
+        Whether the point comes from a factorised system, which is no local operation; always False with ``polish=False``. None where another's solver does not say.
     factorisations
-        Of sparse matrices.
+        Of sparse matrices; None where another's solver does not say.
     convex
         Whether P was found positive semidefinite; None where nothing said.
     gap
-        For non-convex boxes: objective minus a lower bound, where a cheap one exists; else None. The bound is of the best possible objective.
+        For non-convex boxes: objective minus a lower bound, where a cheap one exists; else None. The bound is of the best possible objective. Of scip, by the bound that it claims.
     weights
         "ideal", or what the analog cells that held the variables did to the answer.
     time, energy, trace, versions
         Wall times; events and their account; (seconds, largest residual) at each check; what a result depends on.
+    details
+        What else is worth reporting. Of other people's solvers ``claim``, its status in its own words; ``claims_solved``; and ``gave_point``: without one x is that next to 0.
     """
 
     problem: JudgedQP
@@ -212,9 +216,9 @@ class QPResult:
     objective: float
     residuals: Residuals
     ray: Mapping[str, Vector] | None
-    iterations: int
-    factorisations: int
-    polished: bool
+    iterations: int | None
+    factorisations: int | None
+    polished: bool | None
     convex: bool | None
     gap: float | None
     weights: str | Mapping[str, Any]

@@ -30,6 +30,7 @@ CORE = {
     "checkpoint",
     "fndam",
     "energy",
+    "parallel",
 }
 RANKS = {"core": 0, "problems": 1, "solvers": 2, "compare": 3, "cli": 4, "top": 5}
 LARGEST_FILE = 420
@@ -56,7 +57,7 @@ FOLDER_OF = {m.removesuffix(".__init__"): p.parent for m, p in SOURCES.items() i
 def layer(module):
     """The layer of a dotted name in fnanneal; ``fnanneal`` itself stands above all."""
     parts = module.split(".")
-    if len(parts) == 1 or parts[1] == "__init__":
+    if len(parts) == 1 or parts[1] in ("__init__", "__main__"):
         return "top"
     return "core" if parts[1] in CORE else parts[1]
 

@@ -40,7 +40,7 @@ class Record:
         Seconds of solving, and of it until the best was found.
     load_s, compile_s, build_s, wall_s
         Loading the problem; compiling kernels or warming up; building another solver's model and all else that it did outside its clock: none of it is in
-        `solve_s`. wall_s: of the whole cell.
+        `solve_s`. wall_s: of the whole cell. Of a program, building is part of `solve_s`, since first factorisations are made there or here.
     spin_tests
         None where the solver does not count them.
     events, events_to_best

@@ -117,7 +117,7 @@ def solve_qp_batch(
         if ended[k] is None:
             found = solve_qp_problem(
                 problem, solver=solver, eps_abs=limits.eps_abs, eps_rel=limits.eps_rel, time_limit=left, max_iter=limits.max_iter, callback=callback,
-                seed=limits.seed, backend=placed, polish=limits.polish, threads=limits.threads, technology=technology, **settings,
+                seed=limits.seed, backend=placed, polish=limits.polish, threads=threads, technology=technology, **settings,
             )  # fmt: skip
         else:
             found = drive(

@@ -140,12 +140,19 @@ def method(name: str) -> Callable[[M], M]:
 
 
 def names() -> list[str]:
-    """All names."""
+    """All of ours."""
     return sorted({*_BUILT_IN, *_registered})
 
 
+def peer_names() -> list[str]:
+    """Other people's, installed or not (`peers`)."""
+    from .peers.known import KNOWN
+
+    return sorted({*KNOWN, "scip"})
+
+
 def get(name: str) -> Any:
-    """The class of that name.
+    """The class of that name: a method of ours, or a peer.
 
     Raises
     ------
@@ -156,8 +163,24 @@ def get(name: str) -> Any:
         raise InputError(f"a solver is chosen by its name, not by {name!r:.40}")
     if name not in _registered and name in _BUILT_IN:
         import_module(f".{name}", __package__)
-    if name not in _registered:
-        close = difflib.get_close_matches(name, names(), 1)
+    if name in _registered:
+        return _registered[name]
+    peer = _peer(name)
+    if peer is None:
+        others = peer_names()
+        close = difflib.get_close_matches(name, [*names(), *others], 1)
         hint = f" (did you mean {close[0]}?)" if close else ""
-        raise InputError(f"unknown solver {name!r}{hint}; for quadratic programs there are: auto, {', '.join(names())}")
-    return _registered[name]
+        raise InputError(
+            f"unknown solver {name!r:.40}{hint}; for quadratic programs there are: auto, {', '.join(names())}; and of others: {', '.join(others)}"
+        )
+    return peer
+
+
+def _peer(name: str) -> Any:
+    from .peers import known
+
+    if name == "scip":
+        from .peers.scip import Scip
+
+        return Scip
+    return known.KNOWN.get(name) or known.other(name)

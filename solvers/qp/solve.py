@@ -17,14 +17,16 @@ from ...energy import Technology
 from ...energy import technology as find_technology
 from ...errors import InputError
 from ...fndam import FNDAMArray
+from ...parallel.cores import available_threads
 from ...problems.quadratic.program import QP
 from ...qpresult import QPProgress, QPResult
 from ..placing import check_backend
-from ..solve import available_threads
 from . import method as methods
 from .convexity import convex
 from .drive import drive
 from .method import Start, Tolerance
+from .peers.judge import run as run_peer
+from .peers.peer import Peer, Task
 from .place import place, versions_there
 
 Vector = NDArray[np.float64]
@@ -77,7 +79,8 @@ def solve_qp(
     solver
         "hpr": splitting with local updates, and with ``polish`` a finish that factorises. "rapdhg": another splitting. "boxqp": a population of annealed ascents, for bounds
         alone, convex or not. "growth": the growth-transform dynamics. "cells": variables in analog FN-DAM cells. "auto": boxqp where P is not positive semidefinite or
-        variables are binary, cells with analog weights, else hpr.
+        variables are binary, cells with analog weights, else hpr. Other people's, by their names in qpsolvers, such as "clarabel" and "osqp", and "scip"
+        (`fnanneal.solvers.qp.peers`): judged as ours are.
     eps_abs, eps_rel
         A point is solved when its primal and dual residuals, its duality gap and its signs, recomputed on these data, are within eps_abs + eps_rel times what they are computed
         from (signs: eps_abs).
@@ -98,13 +101,13 @@ def solve_qp(
     binary : (n,) bool
         Variables that must be at one of their two bounds (boxqp).
     threads
-        Default: the processors that this process may use.
+        Default: the processors that this process may use; for other people's solvers one.
     weights
         "ideal", or "fn-dam" or an `FNDAMArray`: the variables live in analog cells.
     technology
         Prices the events, as in `solve`.
     settings
-        The method's own (see its class in `fnanneal.solvers.qp`).
+        The method's own (see its class in `fnanneal.solvers.qp`); of other people's solvers, their options by the names that they give them.
 
     Returns
     -------
@@ -199,6 +202,27 @@ def solve_qp_problem(
     built = build_method(chosen, settings)
     check_accepts(built, problem, curved)
     built, placed = place(built, limits.backend, problem)
+    if isinstance(built, Peer):
+        if not limits.polish:
+            raise InputError(f"{solver} may factorise matrices as it likes; without polish there are hpr and rapdhg")
+        return run_peer(
+            problem,
+            built,
+            task=Task(
+                eps_abs=limits.eps_abs,
+                eps_rel=limits.eps_rel,
+                time_limit=limits.time_limit,
+                max_iter=limits.max_iter,
+                threads=1 if threads is None else limits.threads,
+                seed=limits.seed,
+            ),
+            x0=None if start is None else start.x,
+            callback=callback,
+            technology=priced,
+            load_s=load_s,
+            versions=versions_there(placed),
+            convex=curved,
+        )
     return drive(
         problem,
         built,
@@ -284,6 +308,8 @@ def _start(value: ArrayLike | None, what: str, size: int) -> Vector | None:
 
 def build_method(cls: Any, settings: dict[str, Any]) -> Any:
     """The method with these settings."""
+    if issubclass(cls, Peer):
+        return cls(own=settings)
     known = [f.name for f in fields(cls)]
     for key in settings:
         if key not in known:
