@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from ..compare.coordinator import Tally
     from ..compare.plan import Estimate, Plan
     from ..compare.records import Record
-    from ..compare.coordinator import Tally
 
 
 def compare(

@@ -170,8 +170,8 @@ def program(
 
     from ..checks import real
     from ..fndam import FNDAMArray, load_device
+    from ..parallel.cores import available_threads
     from ..solvers.analog import AnalogProblem
-    from ..solvers.solve import available_threads
     from . import figures
     from .display import joules, quantity
     from .solve import read_problem

@@ -138,16 +138,19 @@ def show(result: Result, output: Path | None, asked: str) -> None:
     row("status", result.status.message)
     t = result.time
     load = "" if t.load_s is None else f"load {seconds(t.load_s)} · "
+    counted = result.energy.account.status != "not counted"
+    build = "" if counted else f" · build {seconds(t.build_s)}"
     row(
         "time",
-        f"{load}compile {seconds(t.compile_s)} · solve {seconds(t.solve_s)}, {seconds(t.prepare_s)} of it preparing · best after {seconds(t.to_best_s)}",
+        f"{load}compile {seconds(t.compile_s)}{build} · solve {seconds(t.solve_s)}, {seconds(t.prepare_s)} of it preparing · best after {seconds(t.to_best_s)}",
     )
     e = result.events
     rate = f" ({quantity(e.spin_tests / t.solve_s)}/s)" if t.solve_s > 0 else ""
+    tests = f"{quantity(e.spin_tests)} spin tests{rate}"
+    others = f"{quantity(e.spikes)} spikes · {quantity(e.synaptic_events)} synaptic events · {quantity(e.threshold_draws)} threshold draws"
     row(
         "events",
-        f"{quantity(e.spin_tests)} spin tests{rate} · {quantity(e.spikes)} spikes · {quantity(e.synaptic_events)} synaptic events · "
-        f"{quantity(e.threshold_draws)} threshold draws",
+        f"{tests} · {others}" if counted else f"{tests}, others not counted" if e.spin_tests else "not counted",
     )
     if not isinstance(result.weights, str):
         done = result.weights["programming"]
@@ -159,7 +162,8 @@ def show(result: Result, output: Path | None, asked: str) -> None:
     a = result.energy.account
     amount = "no covered event" if a.joules is None else joules(a.joules)
     partial = f", partial: {', '.join(a.not_covered)} not covered" if a.not_covered else ""
-    row("energy", f"{amount} modelled ({a.technology}{partial}) · {_measured(result)}")
+    modelled = f"{amount} modelled ({a.technology}{partial})" if counted else "not counted"
+    row("energy", f"{modelled} · {_measured(result)}")
     if output is not None:
         row("solution", str(output))
 

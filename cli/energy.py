@@ -13,6 +13,8 @@ import typer
 if TYPE_CHECKING:
     from ..energy import Technology
 
+UNCOUNTED = "another solver's events are not counted, and there is nothing to price"
+
 
 def energy(
     what: Annotated[
@@ -116,9 +118,17 @@ def _result(what: str) -> dict[str, Any] | None:
         raise FormatError(where, line, f"no valid JSON: {why}") from e
     if what != "-" and isinstance(found, dict) and "schema" not in found:
         return None
+    if _uncounted(found):
+        raise FormatError(where, None, UNCOUNTED)
     if not _is_result(found):
         raise FormatError(where, None, "this is not what `fnanneal solve --json` prints")
     return dict(found)
+
+
+def _uncounted(found: Any) -> bool:
+    """Whether a result is another solver's."""
+    energy = found.get("energy") if isinstance(found, dict) else None
+    return isinstance(energy, dict) and energy.get("status") == "not counted"
 
 
 def _is_result(found: Any) -> bool:
@@ -145,6 +155,7 @@ def _is_result(found: Any) -> bool:
 
 
 def _solve(problem: str, solver: str | None, time_limit: float | None, seed: int | None) -> dict[str, Any]:
+    from ..errors import InputError
     from ..solvers.solve import solve
     from .display import progress
     from .solve import read_problem
@@ -152,7 +163,10 @@ def _solve(problem: str, solver: str | None, time_limit: float | None, seed: int
     model = read_problem(problem, None, None)
     with progress(model, quiet=False) as callback:
         limit = 2.0 if time_limit is None else time_limit
-        return solve(model, solver, time_limit=limit, seed=seed, callback=callback).to_dict()
+        found = solve(model, solver, time_limit=limit, seed=seed, callback=callback).to_dict()
+    if _uncounted(found):
+        raise InputError(f"{found['solver']}: {UNCOUNTED}")
+    return found
 
 
 def _accounts(found: dict[str, Any], chosen: list[Technology]) -> list[dict[str, Any]]:

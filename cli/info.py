@@ -19,9 +19,10 @@ def info(json_: Annotated[bool, typer.Option("--json", help="Print one JSON obje
 
     from ..cache import cache_dir
     from ..memory import available_memory
+    from ..parallel.cores import available_threads
     from ..solvers import names
     from ..solvers.cuda import finding
-    from ..solvers.solve import available_threads, versions
+    from ..solvers.solve import versions
 
     found = finding.find()
     features = binding.get_host_cpu_features()

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from . import cache, compare, device, energy, info, problems, qp, solve, solvers, verify
+from . import cache, compare, device, energy, info, problems, qp, report, solve, solvers, verify
 
 app = typer.Typer(
     name="fnanneal",
@@ -25,6 +25,7 @@ app.command("solve")(solve.solve)
 app.command("verify")(verify.verify)
 app.command("compare")(compare.compare)
 app.command("qp")(qp.qp)
+app.command("report")(report.report)
 app.add_typer(problems.app, name="problems")
 app.add_typer(solvers.app, name="solvers")
 app.add_typer(device.app, name="device")

@@ -105,7 +105,8 @@ def solve(
     islands: Annotated[
         int | None,
         typer.Option(
-            help="Islands of ensemble, which exchange elites. [default: 8 with --executor]", show_default=False
+            help="Islands of ensemble, which exchange elites. [default with --executor: 8, or with a limit alone one a worker]",
+            show_default=False,
         ),
     ] = None,
     checkpoint: Annotated[Path | None, typer.Option(help="Save the run here, every second.")] = None,

@@ -94,6 +94,9 @@ class Solver(Protocol):
 
     One that can run on GPUs has ``on_cuda(devices) -> Solver``: itself, with the same name, settings and random numbers, whose state lies there; and that
     one has ``on_host(state)``: the state as the CPU's solver has it, so that a checkpoint of one can be resumed on the other.
+
+    One that can run on an executor's workers has ``on_executor(executor) -> Solver``, with the same state. Where a call of `advance` lasts long, ``limited(left)`` is told before the
+    first one how to ask for the seconds that are left.
     """
 
     name: ClassVar[str]

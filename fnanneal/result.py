@@ -60,17 +60,17 @@ class Energy:
     account
         Modelled: the events under one technology.
     bounds
-        Lower bounds on the solve's updates (`fnanneal.energy.bounds`).
+        Lower bounds on the solve's updates (`fnanneal.energy.bounds`); None where the solver does not count them.
     measured
         What the machine's counters said; None where it has none that this process may read, or the solve was shorter than a second.
     events, events_to_best
-        What was counted: in all, and when the best was found.
+        What was counted: in all, and when the best was found. Of another solver (`fnanneal.solvers.peers`) its spin tests at most.
     real_numbers
         Whether the arithmetic was on real numbers, which cost more than integers.
     """
 
     account: Account
-    bounds: Bounds
+    bounds: Bounds | None
     measured: Measured | None
     events: Events
     events_to_best: Events
@@ -85,12 +85,19 @@ class Energy:
             "joules": a.joules,
             "items": dict(a.items),
             "not_covered": dict(a.not_covered),
-            "bounds": asdict(self.bounds),
+            "bounds": None if self.bounds is None else asdict(self.bounds),
             "measured": None if self.measured is None else asdict(self.measured),
             "real_numbers": self.real_numbers,
-            "events": asdict(self.events),
-            "events_to_best": asdict(self.events_to_best),
+            "events": _counts(self.events, a),
+            "events_to_best": _counts(self.events_to_best, a),
         }
+
+
+def _counts(events: Events, a: Account) -> dict[str, int] | None:
+    """Of another solver its spin tests alone, if it counts them."""
+    if a.status != "not counted":
+        return asdict(events)
+    return {"spin_tests": events.spin_tests} if events.spin_tests else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +106,8 @@ class Times:
 
     ``load_s`` is None where the caller brought a loaded problem. ``compile_s`` is the kernels' compilation or their loading from the cache.
     ``solve_s`` is all the rest, and what a time limit is about: ``prepare_s`` is its part before the first spin test, when the problem is brought into
-    the kernels' form, and ``to_best_s`` is when, in ``solve_s``, the best was found.
+    the kernels' form, and ``to_best_s`` is when, in ``solve_s``, the best was found. ``build_s``, no part of ``solve_s``, is what another solver
+    (`fnanneal.solvers.peers`) took to build its model, and all that it did outside its own clock.
     """
 
     load_s: float | None
@@ -107,6 +115,7 @@ class Times:
     prepare_s: float
     solve_s: float
     to_best_s: float
+    build_s: float = 0.0
 
 
 class Verifiable(Protocol):
@@ -158,7 +167,7 @@ class Result:
     trace
         (seconds, objective) at every improvement.
     versions
-        fnanneal, Python, NumPy and Numba.
+        fnanneal, Python, NumPy and Numba; and another solver's package.
     """
 
     problem: Verifiable
@@ -205,7 +214,11 @@ class Result:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON form that ``fnanneal solve --json`` prints (schema 1); the spins go to a solution file instead."""
+        """The JSON form that ``fnanneal solve --json`` prints (schema 1); the spins go to a solution file instead.
+
+        What another solver has not counted is None.
+        """
+        counted = self.energy.account.status != "not counted"
         return {
             "schema": 1,
             "version": self.versions.get("fnanneal"),
@@ -222,8 +235,8 @@ class Result:
             "time": asdict(self.time),
             "num_sweeps": self.num_sweeps,
             "num_reads": self.num_reads,
-            "proposals": self.events.spin_tests,
-            "flips": self.events.spikes,
+            "proposals": self.events.spin_tests if counted or self.events.spin_tests else None,
+            "flips": self.events.spikes if counted else None,
             "weights": self.weights if isinstance(self.weights, str) else dict(self.weights),
             "energy": self.energy.to_dict(),
         }

@@ -154,6 +154,8 @@ def drive(
         report = solver.report(system, state)
         run = _start(problem, report, prepare_s) if resume is None else _resumed(problem, resume, prepare_s)
         origin = clock() - run.elapsed
+        if time_limit is not None and hasattr(solver, "limited"):
+            solver.limited(lambda: time_limit - (clock() - origin))
         verify_s = 0.0
         verified: list[tuple[float, Number]] = [(run.claimed, run.objective)]
 

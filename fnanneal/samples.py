@@ -45,16 +45,24 @@ class Samples:
     def add(self, problem: _Problem, reads: _Reads) -> None:
         """One state a read, its objective recomputed."""
         for r in range(reads.values.size):
-            spins = reads.spins(r)
-            key = np.packbits(spins > 0).tobytes()
-            entry = self._kept.get(key)
-            if entry is None:
-                self._kept[key] = [problem.objective(spins), 1]
-            else:
-                entry[1] += 1
-        self.reads += int(reads.values.size) if reads.reads is None else reads.reads
+            self.count(problem, reads.spins(r))
+        self.done(problem.sense, int(reads.values.size) if reads.reads is None else reads.reads)
+
+    def count(self, problem: _Problem, spins: Spins, times: int = 1) -> Number:
+        """Take in a state that so many reads ended in; its objective."""
+        key = np.packbits(spins > 0).tobytes()
+        entry = self._kept.setdefault(key, [None, 0])
+        if entry[0] is None:
+            entry[0] = problem.objective(spins)
+        entry[1] += times
+        objective: Number = entry[0]
+        return objective
+
+    def done(self, sense: Sense, reads: int) -> None:
+        """So many reads more are over, whose states were counted."""
+        self.reads += reads
         if len(self._kept) > 2 * self._limit:
-            self._kept = dict(self._ranked(problem.sense)[: self._limit])
+            self._kept = dict(self._ranked(sense)[: self._limit])
 
     def _ranked(self, sense: Sense) -> list[tuple[bytes, list[Any]]]:
         return sorted(self._kept.items(), key=lambda item: item[1][0], reverse=sense == "max")

@@ -7,6 +7,7 @@ Dense ones: `populations.descents`. Both draw their cooling from Fowler-Nordheim
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, ClassVar, Literal
 
@@ -66,7 +67,7 @@ class Ensemble:
 
     name: ClassVar[str] = "ensemble"
     budget_rule: ClassVar[str] = (
-        "seconds: rounds of one island a thread until they are over; spin tests: the sweeps of one island"
+        "time: rounds of one island a thread until they are over; spin tests: the sweeps of one island"
     )
 
     num_reads: int | None = None
@@ -105,6 +106,12 @@ class Ensemble:
         from .cuda.ensemble import CudaEnsemble
 
         return CudaEnsemble(self, devices)
+
+    def on_executor(self, executor: Executor) -> Any:
+        """This solver with its islands on an executor's workers."""
+        from .populations.islands import Islands
+
+        return Islands(self, executor)
 
     def prepare(self, problem: Model) -> Plan:
         whole = spin_system(problem, coloured=False)

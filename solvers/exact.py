@@ -57,7 +57,7 @@ class Exact:
     """
 
     name: ClassVar[str] = "exact"
-    budget_rule: ClassVar[str] = "seconds: assignments in order until they are over"
+    budget_rule: ClassVar[str] = "time: assignments in order until they are over"
 
     def for_tests(self, problem: Model, tests: int) -> Exact:
         raise InputError("exact tries all assignments: it takes no budget of spin tests")

@@ -94,7 +94,7 @@ class NeuroSA:
 
     name: ClassVar[str] = "neurosa"
     budget_rule: ClassVar[str] = (
-        "seconds: one published run of 1e8 steps, cut short or with time left over; spin tests: a run of so many steps"
+        "time: one published run of 1e8 steps, cut short or with time left over; spin tests: a run of so many steps"
     )
 
     num_reads: int = 1

@@ -1,12 +1,16 @@
-"""Where a solver runs: on the CPU, or on the GPUs that can be used."""
+"""Where a solver runs: on the CPU, on the GPUs that can be used, or on an executor's workers."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from concurrent.futures import Executor
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
 from ..errors import InputError
+from ..parallel import open_executor
 from .cuda import finding
 
 BACKENDS = ("auto", "cpu", "cuda")
@@ -49,6 +53,42 @@ def place(solver: Any, backend: str, spins: int | None = None) -> tuple[Any, str
     if found.reason is not None:
         _say_once(found.reason, found.hopeful)
     return solver, "cpu"
+
+
+@contextmanager
+def placed(
+    solver: Any, backend: str, spins: int, executor: str | Executor | None, threads: int
+) -> Iterator[tuple[Any, str]]:
+    """`place`; or with an executor the solver on its workers, on this machine at most one for each of the threads.
+
+    Raises
+    ------
+    InputError
+        As `place` and `open_executor`; and where the solver has no islands, or is to run on a GPU as well.
+    """
+    if executor is None:
+        yield place(solver, backend, spins)
+        return
+    check_islands(solver)
+    if backend == "cuda":
+        raise InputError("the workers of an executor compute on their CPUs: use backend=cpu")
+    with open_executor(executor, workers=threads if executor == "processes" else None) as opened:
+        islands = solver.on_executor(opened)
+        try:
+            yield islands, "cpu"
+        finally:
+            islands.close()
+
+
+def check_islands(solver: Any) -> None:
+    """Refuse a solver, or a class of them, that has no islands.
+
+    Raises
+    ------
+    InputError
+    """
+    if not hasattr(solver, "on_executor"):
+        raise InputError(f"{solver.name} has no islands to be run on an executor: that is for ensemble")
 
 
 def could(solver: Any, spins: int | None) -> bool:

@@ -1,9 +1,12 @@
-"""Solvers by name: the built-in files of this folder, and others through the entry-point group ``fnanneal.solvers``."""
+"""Solvers by name: the built-in files of this folder, and others through the entry-point group ``fnanneal.solvers``.
+
+Other people's solvers of the same problems, the *peers*, are the files of ``peers/``: `get` finds them too, `names` leaves them out.
+"""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -17,6 +20,7 @@ GROUP = "fnanneal.solvers"
 
 S = TypeVar("S", bound=type)
 _registered: dict[str, type] = {}
+_peers: dict[str, type] = {}
 
 
 def solver(name: str) -> Callable[[S], S]:
@@ -25,6 +29,17 @@ def solver(name: str) -> Callable[[S], S]:
     def register(cls: S) -> S:
         cls.name = name  # type: ignore[attr-defined]
         _registered[name] = cls
+        return cls
+
+    return register
+
+
+def peer(name: str) -> Callable[[S], S]:
+    """Class decorator: register a peer (`peers.peer.Peer`) under a name."""
+
+    def register(cls: S) -> S:
+        cls.name = name  # type: ignore[attr-defined]
+        _peers[name] = cls
         return cls
 
     return register
@@ -43,8 +58,23 @@ def names() -> list[str]:
     return sorted({*_built_in(), *_registered, *(e.name for e in entry_points(group=GROUP))})
 
 
+@cache
+def _built_in_peers() -> Mapping[str, str]:
+    """Names, and the files that hold a peer each: all but what they share."""
+    files = {m.name for m in iter_modules([str(Path(__file__).parent / "peers")])}
+    return {
+        f.replace("_", "-"): f
+        for f in files - {"annealer", "drive", "form", "jij", "linear", "ocean", "peer", "reads", "stream"}
+    }
+
+
+def peer_names() -> list[str]:
+    """All peers' names, whether or not their packages are installed."""
+    return sorted({*_built_in_peers(), *_peers})
+
+
 def get(name: str) -> Any:
-    """The solver class of that name, imported now if need be.
+    """The solver class of that name, a peer's too, imported now if need be.
 
     Raises
     ------
@@ -53,16 +83,22 @@ def get(name: str) -> Any:
     """
     if not isinstance(name, str):
         raise InputError(f"a solver is chosen by its name, not by {name!r:.40}")
+    if name in _peers:
+        return _peers[name]
     if name not in _registered:
         if name in _built_in():
             import_module(f".{name}", __package__)
+        elif name in _built_in_peers():
+            import_module(f".peers.{_built_in_peers()[name]}", __package__)
+            return _peers[name]
         else:
             for entry in entry_points(group=GROUP):
                 if entry.name == name:
                     solver(name)(entry.load())
                     break
     if name not in _registered:
-        close = difflib.get_close_matches(name, names(), 1)
+        close = difflib.get_close_matches(name, [*names(), *peer_names()], 1)
         hint = f" (did you mean {close[0]}?)" if close else ""
-        raise InputError(f"unknown solver {name!r}{hint}; there are: {', '.join(names())}")
+        others = f"; other people's: {', '.join(peer_names())}"
+        raise InputError(f"unknown solver {name!r}{hint}; there are: {', '.join(names())}{others}")
     return _registered[name]

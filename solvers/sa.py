@@ -105,7 +105,7 @@ class SimulatedAnnealing:
 
     name: ClassVar[str] = "sa"
     budget_rule: ClassVar[str] = (
-        "seconds: anneals of growing length, one after the other, until they are over; spin tests: reads of at least 1000 sweeps"
+        "time: anneals of growing length, one after the other, until they are over; spin tests: reads of at least 1000 sweeps"
     )
 
     num_reads: int | None = None

@@ -8,6 +8,7 @@ import platform
 import secrets
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
 from dataclasses import fields, replace
 from functools import cache
 from importlib.metadata import version
@@ -25,6 +26,7 @@ from ..energy import technology as find_technology
 from ..errors import InputError
 from ..fndam import FNDAMArray
 from ..memory import check_memory
+from ..parallel.cores import available_threads
 from ..problems.load import load
 from ..problems.model import Model
 from ..protocols import Progress
@@ -33,10 +35,14 @@ from ..run import drive
 from . import registry
 from .analog import AnalogProblem
 from .cuda import compiling
-from .placing import check_backend, cuda_versions, place
+from .peers.drive import drive as drive_peer
+from .peers.peer import Peer
+from .placing import check_backend, check_islands, cuda_versions, placed
 
 DEFAULT_SOLVER = "ensemble"
 CELL_BYTES = 100
+# Where an executor or islands are given: how many there are, and the sweeps between two exchanges of their elites.
+ISLANDS, EXCHANGE = 8, 2000
 WeightsArgument = Literal["ideal", "fn-dam"] | FNDAMArray
 
 
@@ -47,6 +53,7 @@ def solve(
     time_limit: float | None = None,
     num_sweeps: int | None = None,
     num_reads: int | None = None,
+    spin_tests: int | None = None,
     target: Number | None = None,
     seed: int | None = None,
     backend: Literal["auto", "cpu", "cuda"] = "auto",
@@ -58,6 +65,8 @@ def solve(
     callback: Callable[[Progress], Any] | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     resume: str | os.PathLike[str] | None = None,
+    executor: str | Executor | None = None,
+    islands: int | None = None,
     **settings: Any,
 ) -> Result:
     """Solve an Ising, QUBO or Max-Cut problem.
@@ -72,6 +81,8 @@ def solve(
         Seconds, compiling and loading apart; a sweep or so is done in any case.
     num_sweeps, num_reads
         Sweeps of one lane; independent reads. With neither these nor a limit, each solver's default budget.
+    spin_tests
+        A budget of so many spin tests, of all reads together: reads and sweeps are chosen to use it up as nearly as they can.
     target
         Stop as soon as the objective is at least this good.
     seed
@@ -96,6 +107,12 @@ def solve(
         A file to which the run is saved about every second.
     resume
         A checkpoint to go on from: it ends in the same spins as a run that was never stopped. Solver, seed and settings come from it.
+    executor
+        Runs the islands of `ensemble` on its workers: any `concurrent.futures.Executor`, which stays open, or "processes" (of this machine, as many as threads),
+        "dask:tcp://HOST:PORT", "mpi". With a seed, `islands` and a budget of sweeps the result is that of the same call without it.
+    islands
+        Of `ensemble`, which then exchange elites every 2000 sweeps unless `exchange` says otherwise: another name of num_reads. Default with an executor: 8, or with a limit
+        alone one a worker.
     settings
         The solver's own (see its class).
 
@@ -131,6 +148,9 @@ def solve(
         raise InputError(f"unknown weights {weights!r:.40}; there are: ideal, fn-dam, or an FNDAMArray")
     priced = find_technology(technology)
     threads = _threads(threads)
+    if islands is not None and num_reads not in (None, islands):
+        raise InputError("islands are the reads of ensemble: give islands or num_reads, not both")
+    num_reads = num_reads if islands is None else islands
     saved = None if resume is None else Checkpoint.read(_path(resume, "resume"))
     if saved is not None:
         _same("problem", saved.problem, model.sha256(), resume)
@@ -145,35 +165,79 @@ def solve(
     else:
         settings |= {k: v for k, v in (("num_sweeps", num_sweeps), ("num_reads", num_reads)) if v is not None}
     seed = secrets.randbits(32) if seed is None else integer(seed, "seed", 0, 2**64 - 1)
-    chosen = _build(registry.get(DEFAULT_SOLVER if solver is None else solver), settings)
-    limited = time_limit is not None or target is not None
+    limited = (time_limit is not None or target is not None) and spin_tests is None
     open_ended = saved.open_ended if saved else limited and settings.get("num_sweeps") is None
-    chosen, placed = place(chosen, backend, model.n)
-    needed = chosen.memory(model, open_ended=open_ended, threads=threads)
-    # The cells, and the ideal problem beside the analog one.
-    check_memory(needed if weights == "ideal" else 2 * needed + CELL_BYTES * (model.m + model.n), max_memory)
-    analog = None
-    if isinstance(weights, FNDAMArray):
-        analog = AnalogProblem.program(model, weights, seed=seed, threads=threads).analog(threads)
-    return drive(
-        model,
-        chosen,
-        seed=seed,
-        time_limit=time_limit,
-        target=target,
-        open_ended=open_ended,
-        threads=threads,
-        callback=callback,
-        checkpoint=None if checkpoint is None else _path(checkpoint, "checkpoint"),
-        resume=saved,
-        initial=None if initial_states is None else _initial(model, initial_states),
-        load_s=load_s,
-        versions={**versions(), **cuda_versions()} if placed == "cuda" else versions(),
-        backend=placed,
-        compiled=compiling.seconds,
-        analog=analog,
-        technology=priced,
-    )
+    kind = registry.get(DEFAULT_SOLVER if solver is None else solver)
+    if islands is not None or executor is not None:
+        check_islands(kind)
+        if saved is None:
+            settings = {"exchange": EXCHANGE, **({} if open_ended else {"num_reads": ISLANDS}), **settings}
+    chosen = build_solver(kind, settings)
+    if spin_tests is not None:
+        if saved is not None:
+            raise InputError("spin_tests cannot be given with resume: the budget comes from the checkpoint")
+        chosen = within_tests(chosen, model, spin_tests)
+    if isinstance(chosen, Peer):
+        if backend == "cuda":
+            raise InputError(f"{chosen.name} runs on the CPU: backend must be auto or cpu")
+        for what, given in (("initial_states", initial_states), ("checkpoint", checkpoint), ("resume", resume)):
+            if given is not None:
+                raise InputError(f"{chosen.name} is another program: it takes no {what}")
+        if weights != "ideal":
+            raise InputError(f"{chosen.name} is another program: its weights are ideal")
+        return drive_peer(
+            model,
+            chosen,
+            seed=seed,
+            time_limit=time_limit,
+            target=target,
+            open_ended=limited,
+            callback=callback,
+            load_s=load_s,
+            max_memory=max_memory,
+            versions=versions(),
+            technology=priced,
+        )
+    with placed(chosen, backend, model.n, executor, threads) as (chosen, where):
+        needed = chosen.memory(model, open_ended=open_ended, threads=threads)
+        # The cells, and the ideal problem beside the analog one.
+        check_memory(needed if weights == "ideal" else 2 * needed + CELL_BYTES * (model.m + model.n), max_memory)
+        analog = None
+        if isinstance(weights, FNDAMArray):
+            analog = AnalogProblem.program(model, weights, seed=seed, threads=threads).analog(threads)
+        return drive(
+            model,
+            chosen,
+            seed=seed,
+            time_limit=time_limit,
+            target=target,
+            open_ended=open_ended,
+            threads=threads,
+            callback=callback,
+            checkpoint=None if checkpoint is None else _path(checkpoint, "checkpoint"),
+            resume=saved,
+            initial=None if initial_states is None else _initial(model, initial_states),
+            load_s=load_s,
+            versions={**versions(), **cuda_versions()} if where == "cuda" else versions(),
+            backend=where,
+            compiled=getattr(chosen, "warming_s", compiling.seconds),
+            analog=analog,
+            technology=priced,
+        )
+
+
+def within_tests(solver: Any, problem: Model, tests: int) -> Any:
+    """The solver with a budget of so many spin tests.
+
+    Raises
+    ------
+    InputError
+        Where it cannot count them, or cannot do with so few.
+    """
+    tests = integer(tests, "spin_tests", 1, 2**62)
+    if not hasattr(solver, "for_tests"):
+        raise InputError(f"{solver.name} takes no budget of spin tests")
+    return solver.for_tests(problem, tests)
 
 
 @cache
@@ -185,18 +249,6 @@ def versions() -> Mapping[str, str]:
         "numpy": np.__version__,
         "numba": numba.__version__,
     }
-
-
-def available_threads() -> int:
-    """Processors that affinity and the control group allow."""
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        if quota != "max":
-            count = min(count, max(1, int(quota) // int(period)))
-    except (OSError, ValueError):
-        pass
-    return count
 
 
 def _path(given: Any, what: str) -> Path:
@@ -228,7 +280,8 @@ def _same_weights(saved: Checkpoint, given: WeightsArgument) -> WeightsArgument:
     return held
 
 
-def _build(cls: Any, settings: dict[str, Any]) -> Any:
+def build_solver(cls: Any, settings: dict[str, Any]) -> Any:
+    """The solver with these settings; refuses those that it does not take."""
     known = [f.name for f in fields(cls)]
     for key in settings:
         if key not in known:

@@ -101,7 +101,7 @@ def test_json(solved, tmp_path):
     assert d["settings"]["num_sweeps"] == 20
     assert type(d["objective"]) is int and d["objective"] == load("G1").objective(read_solution(out))
     assert d["gap"] == (11624 - d["objective"]) / 11624 and 0 < d["flips"] < d["proposals"]
-    assert d["time"].keys() == {"load_s", "compile_s", "prepare_s", "solve_s", "to_best_s"}
+    assert d["time"].keys() == {"load_s", "compile_s", "prepare_s", "solve_s", "to_best_s", "build_s"}
     assert (
         all(t >= 0 for t in d["time"].values())
         and max(d["time"]["prepare_s"], d["time"]["to_best_s"]) <= d["time"]["solve_s"]

@@ -17,11 +17,11 @@ import numpy as np
 import pytest
 
 import fnanneal
+from fnanneal.compare.coordinator import Tally, expected, run
 from fnanneal.compare.plan import make_plan
 from fnanneal.compare.records import Record
-from fnanneal.compare.run import Tally, expected, run
 from fnanneal.compare.store import Store
-from fnanneal.compare.verify import verify
+from fnanneal.compare.verification import verify
 from fnanneal.errors import InputError
 from fnanneal.parallel import Processes
 

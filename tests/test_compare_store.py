@@ -38,7 +38,7 @@ PLAN = make_plan(["G1", "G2"], ["sa:beta_range=(0.1,3.0)", "ensemble"], seeds=2,
 
 
 def record(k: int = 0, **changes: Any) -> Record:
-    made = replace(empty(PLAN.cells()[k], "nothing"), settings={"num_reads": 3, "schedule": None})
+    made = replace(empty(PLAN.cells()[k], {}, "nothing"), settings={"num_reads": 3, "schedule": None})
     about: dict[str, Any] = {
         "outcome": "done",
         "status": "time_limit",

@@ -47,7 +47,7 @@ def rec(seed: int, trace: tuple[tuple[float, int], ...], **changes: Any) -> Reco
         "outcome": "done", "sense": "min", "best_known": -40, "trace": trace, "objective": trace[-1][1] if trace else None, "solve_s": 2.0,
         "events": {"spin_tests": 10**6}, "events_to_best": {"spin_tests": 10}, "error": None,
     }  # fmt: skip
-    return replace(empty(cell), **{**about, **changes})
+    return replace(empty(cell, {}), **{**about, **changes})
 
 
 def test_means_over_the_graphs_where_all_get_there() -> None:

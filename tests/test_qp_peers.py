@@ -302,11 +302,11 @@ def test_every_peer_says_what_it_is():
     )
     for name in names:
         cls = methods.get(name)
-        assert cls.name == name and cls.package and cls.extra in ("qp-peers", "scip") and cls.rule and cls.__doc__
-    assert KNOWN["clarabel"].rule == (
+        assert cls.name == name and cls.package and cls.extra in ("qp-peers", "scip") and cls.budget_rule and cls.__doc__
+    assert KNOWN["clarabel"].budget_rule == (
         "tol_feas, tol_gap_abs = eps_abs; tol_gap_rel = eps_rel; time_limit = the time limit; max_iter = max_iter; max_threads = threads"
     )
-    assert KNOWN["quadprog"].rule == "its own tolerance; no time limit"
+    assert KNOWN["quadprog"].budget_rule == "its own tolerance; no time limit"
 
 
 def test_the_names_are_those_of_qpsolvers():
@@ -319,7 +319,7 @@ def test_the_names_are_those_of_qpsolvers():
 def test_the_table_in_the_manual():
     text = (Path(__file__).parents[1] / "docs" / "qp.md").read_text(encoding="utf-8")
     for name in methods.peer_names():
-        assert f"| `{name}` | {methods.get(name).rule} |" in text, name
+        assert f"| `{name}` | {methods.get(name).budget_rule} |" in text, name
 
 
 # ---------------------------------------------------------------- what is refused
@@ -415,7 +415,7 @@ def test_the_list(cli):
     text = cli("solvers", "list")[1]
     for name in methods.peer_names():
         about = d.get(f"{name} (qp)") or d[name]
-        assert about["command"] == "qp" and about["rule"] == methods.get(name).rule and name in text
+        assert about["command"] == "qp" and about["rule"] == methods.get(name).budget_rule and name in text
         assert about["version"] == methods.get(name).version()
         assert (about["install"] in text) or about["version"] is not None
 

@@ -9,7 +9,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 
 from ..checks import integer
-from ..parallel import is_worker_death, open_executor, process_token, run_tasks
+from ..parallel import describe, is_worker_death, open_executor, process_token, run_tasks
 from .cells import Cell
 from .plan import Estimate, Plan, estimate
 from .records import Record
@@ -101,12 +101,12 @@ def run(
 
 def _answers(store: Store, pool: Executor, missing: Iterable[Cell], retries: int) -> Iterator[Record]:
     """Run what nobody else does, and give each record when it is kept."""
-    home = process_token()
+    home, where = process_token(), describe(pool)
 
     def claimed() -> Iterator[Task]:
         for cell in missing:
             if store.claim(cell.key):
-                yield Task(cell=cell, home=home)
+                yield Task(cell=cell, home=home, where=where)
 
     def again(task: Task, death: BaseException) -> bool:
         return not overran(task.cell, death)
@@ -117,7 +117,7 @@ def _answers(store: Store, pool: Executor, missing: Iterable[Cell], retries: int
             answer = done.value
         else:
             assert done.error is not None
-            answer = Answer(record=empty(done.task.cell, why(done.task.cell, done.error)))
+            answer = Answer(record=empty(done.task.cell, where, why(done.task.cell, done.error)))
         record = replace(answer.record, attempts=done.attempts)
         store.add(record, spins=answer.spins, point=answer.point)
         yield record

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import subprocess
@@ -14,7 +15,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError
+from ..errors import InputError, NothingFound
 from ..parallel import guarded
 from ..result import Spins
 from .cells import Cell
@@ -23,10 +24,19 @@ from .records import Record
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """A cell for a worker; `home` is the coordinator's `process_token`, whose process must not be ended by a cell that hangs."""
+    """A cell for a worker.
+
+    Attributes
+    ----------
+    home
+        The coordinator's `process_token`, whose process must not be ended by a cell that hangs.
+    where
+        What is to be said of the executor (`fnanneal.parallel.describe`).
+    """
 
     cell: Cell
     home: str
+    where: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +52,7 @@ def perform(task: Task) -> Answer:
     """Run a cell in this process. Whatever a solver raises is its result."""
     cell = task.cell
     began = time.perf_counter()
-    blank = empty(cell)
+    blank = empty(cell, task.where)
     work = _spins if cell.kind == "spins" else _program
     try:
         answer = guarded(cell.hard_s, task.home, work, cell, blank)
@@ -56,8 +66,8 @@ def perform(task: Task) -> Answer:
     return replace(answer, record=replace(answer.record, wall_s=round(time.perf_counter() - began, 4)))
 
 
-def empty(cell: Cell, error: str | None = None) -> Record:
-    """The record of a cell that came to nothing."""
+def empty(cell: Cell, where: Mapping[str, Any], error: str | None = None) -> Record:
+    """The record of a cell that came to nothing, on this machine."""
     return Record(
         cell=cell.key,
         kind=cell.kind,
@@ -77,7 +87,7 @@ def empty(cell: Cell, error: str | None = None) -> Record:
         command=cell.command,
         error=error,
         started=datetime.now(UTC).isoformat(timespec="seconds"),
-        host=machine() | {"load": load()},
+        host={**machine(), "load": load(), **where},
         revision=revision(),
     )
 
@@ -119,6 +129,8 @@ def _spins(cell: Cell, blank: Record) -> Answer:
             backend="cpu",
             **dict(cell.solver.settings),
         )
+    except NothingFound as e:
+        return Answer(record=replace(seen, status="nothing found", error=str(e)))
     except InputError as e:
         return Answer(record=replace(seen, outcome="unfit", status="unfit", error=str(e)))
     if not result.verify():
@@ -174,6 +186,8 @@ def _program(cell: Cell, blank: Record) -> Answer:
     except InputError as e:
         return Answer(record=replace(seen, outcome="unfit", status="unfit", error=str(e)))
     residuals = {k: getattr(result.residuals, k) for k in ("primal", "dual", "gap", "sign")}
+    # A solver may have no point, or one of NaN.
+    objective = result.objective if math.isfinite(result.objective) else None
     # Where a first factorisation is made, in building or in solving, is each solver's own affair.
     seconds = result.time.build_s + result.time.solve_s
     counted = result.energy.account.status != "not counted"
@@ -183,8 +197,8 @@ def _program(cell: Cell, blank: Record) -> Answer:
         outcome="done",
         status=result.status.value,
         settings=dict(result.settings),
-        objective=result.objective,
-        trace=((seconds, result.objective),),
+        objective=objective,
+        trace=() if objective is None else ((seconds, objective),),
         solve_s=seconds,
         to_best_s=seconds,
         load_s=load_s,
@@ -193,7 +207,7 @@ def _program(cell: Cell, blank: Record) -> Answer:
         events_to_best=events,
         real_numbers=True,
         measured_j=None if result.energy.measured is None else result.energy.measured.joules,
-        residuals=residuals,
+        residuals=residuals if all(map(math.isfinite, residuals.values())) else None,
         solved=result.status.value == "solved",
         versions=dict(result.versions),
     )

@@ -77,9 +77,9 @@ class Account:
     technology
         Its name.
     status
-        "complete", or "partial" where events are not covered.
+        "complete"; "partial" where events are not covered; or "not counted", where the solver does not count its events.
     joules
-        The sum of the covered events; None if none of those that happened is.
+        The sum of the covered events; None if none of those that happened is, or none was counted.
     items
         Joules by event.
     not_covered
@@ -87,7 +87,7 @@ class Account:
     """
 
     technology: str
-    status: Literal["complete", "partial"]
+    status: Literal["complete", "partial", "not counted"]
     joules: float | None
     items: Mapping[str, float]
     not_covered: Mapping[str, int]
@@ -127,6 +127,11 @@ def account(events: Events | Mapping[str, int], technology: Technology, *, real_
         items=items,
         not_covered=not_covered,
     )
+
+
+def not_counted(technology: Technology) -> Account:
+    """The account of a solve whose events nobody has counted: no figure at all."""
+    return Account(technology=technology.name, status="not counted", joules=None, items={}, not_covered={})
 
 
 @cache

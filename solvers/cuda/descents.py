@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ...errors import InputError
 from ...result import Spins
 from ..populations import descents
 from ..populations.engines import HOTTEST
@@ -107,7 +108,10 @@ class Descents:
         """What a state on the host holds."""
         device, n, mine, width = self.device, self.plan.system.n, self.numbers, self._chains.width
         for each in (state.sweep, state.length, state.swept, state.step, state.found):
-            assert np.all(each[mine] == each[mine[0]]), "these islands are not side by side"
+            if np.any(each[mine] != each[mine[0]]):
+                raise InputError(
+                    "these islands stand at different sweeps, as an executor left them: go on with backend=cpu"
+                )
         device.write(self._chains.spins, packed(state.work[mine].reshape(-1, n), width))
         device.write(self._chains.local, state.local[mine].reshape(-1, width))
         device.write(self._starts, state.parents[mine].reshape(-1, n))

@@ -14,6 +14,7 @@ from ...problems.model import Model
 from ...protocols import Report
 from ...result import Spins
 from ..ensemble import ISLANDS, Ensemble
+from ..populations.exchange import exchange
 from ..populations.population import Plan, State
 from .descents import Descents
 from .device import Device
@@ -147,6 +148,10 @@ class CudaEnsemble:
         over = [part.queue(host, want) for part in state.parts]
         for part, mine in zip(state.parts, over, strict=True):
             part.finish(host, mine)
+        if host.met():
+            exchange(system, self.on_host(state), self.solver.exchange)
+            for part in state.parts:
+                part.restore(host)
         if host.sweeps or system.dense is not None:
             self.solver.meet(system, host, found)
         else:

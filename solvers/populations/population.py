@@ -60,7 +60,8 @@ class State:
     lineages are still unannealed. hot (I, R): where this round began; learnt (I, 2, BINS): what beginning there has gained, and how often.
     cells (I, 4, R): how the timers' cells differ, factors of area, capacitance, oxide and initial voltage; cold: where anneals end; counts (I, 7) int64: flips, synaptic events, crossings, components, crossover operations,
     and spin tests and timer reads outside the rounds' sweeps; concluded: whether the
-    islands' best are merged; until: sweeps at which islands stop, 0 for none.
+    islands' best are merged; until: sweeps at which islands stop, 0 for none; meeting: sweeps at which they wait for one another to exchange elites, 0 for
+    none.
     """
 
     work: NDArray[np.int8] = field(metadata=_ISLANDS)
@@ -87,9 +88,12 @@ class State:
     sweeps: int
     concluded: bool
     until: int
+    meeting: int
 
     @classmethod
-    def empty(cls, plan: Plan, islands: int, *, hot: float, cold: float, key: int, sweeps: int) -> State:
+    def empty(
+        cls, plan: Plan, islands: int, *, hot: float, cold: float, key: int, sweeps: int, meeting: int = 0
+    ) -> State:
         """Nothing begun."""
         reads, n = plan.engine.reads, plan.system.n
         return cls(
@@ -117,6 +121,7 @@ class State:
             sweeps=sweeps,
             concluded=False,
             until=0,
+            meeting=meeting,
         )
 
     def keep(self, i: int, states: Spins, values: NDArray[np.float64]) -> None:
@@ -145,12 +150,21 @@ class State:
     def stretch(self, i: int, want: int) -> tuple[int, int]:
         """The sweeps of this round that island i does next, at most `want` of them: from the first to before the last."""
         first, done = int(self.sweep[i]), int(self.swept[i] + self.sweep[i])
-        if self.until:
-            want = min(want, self.until - done)
-        if self.sweeps:
-            want = min(want, self.sweeps - done)
+        for end in (self.until, self.meeting, self.sweeps):
+            if end:
+                want = min(want, end - done)
         return first, max(first, min(first + want, int(self.length[i])))
 
     def exhausted(self, i: int) -> bool:
         """Whether island i has used up its budget of sweeps."""
         return self.sweeps > 0 and int(self.swept[i] + self.sweep[i]) >= self.sweeps
+
+    def waits(self, i: int) -> bool:
+        """Whether island i has nothing to do before others have, or until it is told more."""
+        first, last = self.stretch(i, 1)
+        return first == last
+
+    def met(self) -> bool:
+        """Whether all islands wait for an exchange of elites."""
+        before_end = self.meeting > 0 and not 0 < self.sweeps <= self.meeting
+        return before_end and bool(np.all(self.swept + self.sweep >= self.meeting))

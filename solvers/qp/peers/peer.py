@@ -112,12 +112,12 @@ class Peer:
     patient: ClassVar[bool] = False
     least: ClassVar[float] = 0.0
     least_relative: ClassVar[float] = 0.0
-    rule: ClassVar[str] = ""
+    budget_rule: ClassVar[str] = ""
 
     own: Mapping[str, Any] = field(default_factory=dict)
 
     def __init_subclass__(cls) -> None:
-        cls.rule = _rule(cls)
+        cls.budget_rule = _rule(cls)
 
     @classmethod
     def install(cls) -> str:
