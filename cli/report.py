@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-_SUFFIXES = {".html": "html", ".htm": "html", ".md": "md", ".markdown": "md", ".csv": "csv"}
+_SUFFIXES = {".html": "html", ".htm": "html", ".md": "md", ".markdown": "md", ".csv": "csv", ".parquet": "parquet"}
 
 
 def report(
@@ -23,10 +23,12 @@ def report(
     ] = None,
     format_: Annotated[
         str | None,
-        typer.Option("--format", help="html, md or csv. [default: by the file's suffix, or html]", show_default=False),
+        typer.Option(
+            "--format", help="html, md, csv or parquet. [default: by the file's suffix, or html]", show_default=False
+        ),
     ] = None,
 ) -> None:
-    """Show a comparison: one page that needs nothing else (html), its tables as Markdown (md), or all runs as CSV (csv).
+    """Show a comparison: one page that needs nothing else (html), its tables as Markdown (md), or all runs as CSV or Parquet.
 
     The same store gives the same bytes. What is not finished yet is said to be missing.
     """
@@ -37,30 +39,26 @@ def report(
     if chosen is None:
         raise InputError(f"{output}: what format? Give --format, or a suffix out of {', '.join(_SUFFIXES)}")
 
-    from ..compare.report import FORMATS, render
+    from ..compare.report import FORMATS, Format, render
+    from ..compare.report.parquet import render as render_parquet
     from ..compare.store import Store
 
-    for known in FORMATS:
-        if known == chosen:
-            break
-    else:
-        raise InputError(f"unknown format {chosen!r:.40}; there are: {', '.join(FORMATS)}")
+    formats: dict[str, Format] = {known: known for known in FORMATS}
+    if chosen not in formats and chosen != "parquet":
+        raise InputError(f"unknown format {chosen!r:.40}; there are: {', '.join((*FORMATS, 'parquet'))}")
+    if output is None and chosen == "parquet":
+        raise InputError("Parquet needs a file: give -o FILE.parquet")
     with Store.open(folder) as store:
-        text = render(store.records(), store.plan(), planned=store.planned(), format=known)
-    if output is None and known != "html":
-        typer.echo(text, nl=False)
+        if chosen == "parquet":
+            content = render_parquet(store.records())
+        else:
+            content = render(store.records(), store.plan(), planned=store.planned(), format=formats[chosen]).encode()
+    if output is None and chosen != "html":
+        typer.echo(content, nl=False)
         return
     where = folder / "report.html" if output is None else output
-    _write(where, text)
-    typer.echo(f"wrote {where}", err=True)
-
-
-def _write(where: Path, text: str) -> None:
-    """A file of exactly these characters, whatever the system's line ends."""
-    from ..errors import InputError
-
     try:
-        with where.open("w", encoding="utf-8", newline="") as f:
-            f.write(text)
+        where.write_bytes(content)
     except OSError as e:
         raise InputError(f"cannot write {where}: {e.strerror or e}") from e
+    typer.echo(f"wrote {where}", err=True)

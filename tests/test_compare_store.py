@@ -192,6 +192,20 @@ def test_what_is_no_store(tmp_path: Path) -> None:
         Store.open(tmp_path / "file", create=True)
 
 
+def test_a_store_that_may_only_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Store.open(tmp_path, create=True) as store:
+        store.add_plan(PLAN.about(), PLAN.cells())
+        store.add(record())
+    before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
+    # Root may write anywhere.
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with Store.open(tmp_path) as store:
+        assert store.records() == [record()] and len(store.planned()) == len(PLAN.cells())
+        with pytest.raises(sqlite3.OperationalError, match="readonly"):
+            store.add(record(1))
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
+
+
 def test_any_sqlite_reads_it(tmp_path: Path) -> None:
     with Store.open(tmp_path, create=True) as store:
         store.add(record())

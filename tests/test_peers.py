@@ -310,5 +310,7 @@ def test_a_missing_package_is_one_line(name, monkeypatch):
 def test_settings_are_named_and_described(name):
     cls = registry.get(name)
     assert list(cls().settings()) == [f.name for f in fields(cls)] and cls.name == name
-    assert cls.budget_rule.count("; ") == 2 and cls.budget_rule.startswith("time: ") and "spin tests: " in cls.budget_rule
+    assert (
+        cls.budget_rule.count("; ") == 2 and cls.budget_rule.startswith("time: ") and "spin tests: " in cls.budget_rule
+    )
     assert name not in registry.names()

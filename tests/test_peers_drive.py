@@ -412,7 +412,9 @@ def test_solvers_list(stand_in, capsys, monkeypatch):
     assert code == 0 and found["sa"].keys() == {"command", "summary", "settings"}
     about = found["stand-in"]
     assert (
-        about["command"] == "solve" and about["rule"] == StandIn.budget_rule and about["summary"].startswith("Random states")
+        about["command"] == "solve"
+        and about["rule"] == StandIn.budget_rule
+        and about["summary"].startswith("Random states")
     )
     assert about["settings"] == {"num_reads": None, "num_sweeps": 1000}
     assert about["version"] is None and about["install"] == 'pip install "fnanneal[peers]"'

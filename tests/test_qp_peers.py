@@ -302,7 +302,9 @@ def test_every_peer_says_what_it_is():
     )
     for name in names:
         cls = methods.get(name)
-        assert cls.name == name and cls.package and cls.extra in ("qp-peers", "scip") and cls.budget_rule and cls.__doc__
+        assert (
+            cls.name == name and cls.package and cls.extra in ("qp-peers", "scip") and cls.budget_rule and cls.__doc__
+        )
     assert KNOWN["clarabel"].budget_rule == (
         "tol_feas, tol_gap_abs = eps_abs; tol_gap_rel = eps_rel; time_limit = the time limit; max_iter = max_iter; max_threads = threads"
     )

@@ -18,6 +18,7 @@ import pytest
 
 from fnanneal.compare.cells import Budget
 from fnanneal.compare.report import FORMATS, render
+from fnanneal.compare.report.csv import COLUMNS
 from fnanneal.compare.report.model import build
 from fnanneal.compare.statistics import headline, summarise
 from fnanneal.compare.store import Store
@@ -349,7 +350,7 @@ def test_csv_gives_back_what_it_was_given(records):
 
 
 def test_unknown_format():
-    with pytest.raises(InputError, match="unknown format 'pdf'; there are: html, md, csv"):
+    with pytest.raises(InputError, match="unknown format 'pdf'; there are: html, md, csv, parquet"):
         render([], {}, format="pdf")
 
 
@@ -387,7 +388,8 @@ def test_command_line(run_folder, tmp_path):
     ("arguments", "line"),
     [
         (("{run}", "-o", "{tmp}/r.pdf"), "what format? Give --format"),
-        (("{run}", "--format", "pdf"), "unknown format 'pdf'; there are: html, md, csv"),
+        (("{run}", "--format", "pdf"), "unknown format 'pdf'; there are: html, md, csv, parquet"),
+        (("{run}", "--format", "parquet"), "give -o FILE.parquet"),
         (("{tmp}/nowhere",), "there is no such directory"),
         (("{tmp}",), "it has no cells.sqlite"),
         (("{run}", "-o", "{tmp}/no/such/r.html"), "cannot write"),
@@ -396,3 +398,47 @@ def test_command_line(run_folder, tmp_path):
 def test_bad_input_gives_one_line(run_folder, tmp_path, arguments, line):
     code, out, err = report(*(a.format(run=run_folder, tmp=tmp_path) for a in arguments))
     assert code == 2 and out == "" and err.count("\n") == 1 and err.startswith("fnanneal: error: ") and line in err
+
+
+def test_parquet_holds_what_the_csv_does(run_folder, tmp_path):
+    pq = pytest.importorskip("pyarrow.parquet")
+    out = tmp_path / "cells.parquet"
+    assert report(run_folder, "-o", out) == (0, "", f"wrote {out}\n")
+    table = pq.read_table(out)
+    with Store.open(run_folder) as store:
+        records = store.records()
+    assert table.num_rows == len(records) and set(COLUMNS) | {"trace_s", "trace_objective"} == set(table.column_names)
+    for row, r in zip(table.to_pylist(), records, strict=True):
+        assert (row["cell"], row["objective"], row["seed"], row["solve_s"]) == (r.cell, r.objective, r.seed, r.solve_s)
+        assert list(zip(row["trace_s"], row["trace_objective"], strict=True)) == [tuple(p) for p in r.trace]
+
+
+def test_a_column_of_parquet_has_the_narrowest_exact_type():
+    from fnanneal.compare.report.parquet import _typed
+
+    assert _typed([1, None, -(2**63)]) == (int, [1, None, -(2**63)])
+    assert _typed([1, 2.5, None]) == (float, [1.0, 2.5, None])
+    assert _typed([2**63, 1]) == (str, [str(2**63), "1"])
+    assert _typed([2**53 + 1, 0.5]) == (str, [str(2**53 + 1), "0.5"])
+    assert _typed([True, None]) == (bool, [True, None])
+    assert _typed([None, None]) == (str, [None, None])
+
+
+def test_neurobench_has_its_own_table():
+    names = [f"gen:mis(100,0.05,{k})" for k in range(5)]
+    runs = [
+        replace(
+            record(name, solver, 1, best=40, counted=solver == "ensemble"),
+            sense="min", best_known=-40, trace=((0.1 * (k + 1), -37), (0.5, last)), objective=last,
+        )
+        for solver, last in (("ensemble", -40), ("dwave-sa", -39))
+        for k, name in enumerate(names)
+    ]  # fmt: skip
+    text = render(runs, plan(tuple(names), ("ensemble", "dwave-sa"), 1, BUDGET, thresholds=[0.1, 0.01]), format="md")
+    section = text.partition("## NeuroBench")[2]
+    assert re.search(r"\| ensemble \| 100 \| 5 % \| 300 ms ± 70\.7 ms \| .*J.* \| 500 ms ± 0 s \|", section), section[
+        :1500
+    ]
+    # 39 of 40 is not within 1 %, and what is not counted has no energy.
+    assert re.search(r"\| dwave-sa \| 100 \| 5 % \| 300 ms ± 70\.7 ms \| . \| . \| . \|", section), section[:1500]
+    assert "## NeuroBench" not in render(comparison(("G1",), ("sa",), 2), {}, format="md")

@@ -73,7 +73,7 @@ class Store:
 
     @classmethod
     def open(cls, folder: str | os.PathLike[str], *, create: bool = False) -> Self:
-        """The store of a directory; with `create`, made if there is none.
+        """The store of a directory; with `create`, made if there is none. One that may only be read can be.
 
         Raises
         ------
@@ -85,20 +85,18 @@ class Store:
         if not create and not cls.exists(where):
             there = "there is no such directory" if not where.exists() else f"it has no {FILE}"
             raise InputError(f"{where} holds no comparison: {there}")
+        read_only = path.exists() and not (os.access(path, os.W_OK) and os.access(where, os.W_OK))
         try:
             where.mkdir(parents=True, exist_ok=True)
-            db = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
+            # Without a log beside it, SQLite reads a file where nothing may be written only if it is told that nobody writes.
+            target = f"{path.resolve().as_uri()}?mode=ro&immutable=1" if read_only else str(path)
+            db = sqlite3.connect(target, timeout=BUSY_S, isolation_level=None, uri=read_only)
         except (OSError, sqlite3.Error) as e:
             raise InputError(f"cannot open {path}: {getattr(e, 'strerror', None) or e}") from e
         try:
-            db.execute("PRAGMA journal_mode=WAL")
-            db.execute("PRAGMA synchronous=FULL")
             store = cls(where, db)
-            with store._writing():
-                if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone():
-                    for statement in _TABLES.strip().split(";\n"):
-                        db.execute(statement)
-                    db.execute("INSERT INTO meta VALUES ('schema', ?)", (str(SCHEMA),))
+            if not read_only:
+                store._prepare()
             if (found := store.meta("schema")) != str(SCHEMA):
                 raise InputError(f"{path} has schema {found}, and this version of fnanneal reads {SCHEMA}")
         except sqlite3.Error as e:
@@ -108,6 +106,15 @@ class Store:
             db.close()
             raise
         return store
+
+    def _prepare(self) -> None:
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=FULL")
+        with self._writing():
+            if not self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone():
+                for statement in _TABLES.strip().split(";\n"):
+                    self._db.execute(statement)
+                self._db.execute("INSERT INTO meta VALUES ('schema', ?)", (str(SCHEMA),))
 
     def __enter__(self) -> Self:
         return self

@@ -1,6 +1,6 @@
 """Reports of comparisons: one page of HTML that needs nothing else, Markdown, or CSV. The same store gives the same bytes.
 
-`model` says what is reported, from records and `fnanneal.compare.statistics`; `html`, `markdown` and `csv` how it looks.
+`model` says what is reported, from records and `fnanneal.compare.statistics`; `html`, `markdown` and `csv` how it looks. `parquet` exports the runs.
 """
 
 from __future__ import annotations

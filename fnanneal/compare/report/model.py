@@ -9,7 +9,7 @@ from ..cells import Cell
 from ..records import Record
 from ..statistics import Headline, Summary, headline, summarise
 from ..statistics import programs as summaries_of
-from . import about, plots, results, runs, words
+from . import about, plots, results, runs, words, workloads
 from .elements import Figures, Report, Section, Table, Text
 from .material import Experiment, Material, goal, under
 
@@ -61,6 +61,7 @@ def _spins(material: Material, e: Experiment, suffix: str, anchor: str) -> tuple
     figures: list[Part] = [plots.overall(shown, material, e), plots.gap_distributions(material, e)]
     sections = [
         Section(anchor=f"results{anchor}", title=f"Results{suffix}", parts=glance, folded=folded),
+        *_workloads(material, e, suffix, anchor),
         Section(
             anchor=f"figures{anchor}",
             title=f"All problems together{suffix}",
@@ -72,6 +73,13 @@ def _spins(material: Material, e: Experiment, suffix: str, anchor: str) -> tuple
         *_energy(material, e, shown, suffix, anchor),
     ]
     return sections, words.spins(head, shown, material, e), [words.duel(d, theta) for d in head.duels]
+
+
+def _workloads(material: Material, e: Experiment, suffix: str, anchor: str) -> list[Section]:
+    table = workloads.latency(material, e)
+    return (
+        [Section(anchor=f"neurobench{anchor}", title=f"NeuroBench{suffix}", parts=[table])] if table is not None else []
+    )
 
 
 def _tests(material: Material, e: Experiment, head: Headline, theta: float, suffix: str, anchor: str) -> list[Section]:
