@@ -9,7 +9,7 @@ from ..cells import Cell
 from ..records import Record
 from ..statistics import Headline, Summary, headline, summarise
 from ..statistics import programs as summaries_of
-from . import about, plots, results, runs, words, workloads
+from . import about, contests, plots, results, runs, words, workloads
 from .elements import Figures, Report, Section, Table, Text
 from .material import Experiment, Material, goal, under
 
@@ -129,12 +129,17 @@ def _energy(material: Material, e: Experiment, shown: list[Summary], suffix: str
 
 
 def _programs(material: Material, e: Experiment, suffix: str, anchor: str) -> tuple[list[Section], str, list[str]]:
-    parts: list[Part] = [runs.programs(material, e), plots.program_profiles(material, e)]
+    duels, energy = contests.duels(material, e), contests.energy(material, e)
+    parts: list[Part] = [runs.programs(material, e), *([duels] if duels is not None else [])]
+    parts.append(plots.program_profiles(material, e))
+    folded: list[Folded] = [("Program by program", [runs.program_times(material, e)])]
+    if energy is not None:
+        folded.append(("Modelled energy, under each technology", [energy]))
     section = Section(
         anchor=f"programs{anchor}",
         title=f"Quadratic programs{suffix}",
         parts=parts,
-        folded=[("Program by program", [runs.program_times(material, e)])],
+        folded=folded,
     )
     return [section], words.programs(summaries_of(e.records), e), []
 

@@ -12,6 +12,7 @@ from .headline import Duel, Headline, headline
 from .intervals import Interval, Quantiles, Share, jeffreys, median_interval, quantile, quantiles
 from .paired import Pair, compare_pairs, holm
 from .profiles import Profile, data_profiles, gap_profiles, median_times, performance_profiles
+from .program_pairs import ProgramEnergy, ProgramPair, program_energies, program_pairs
 from .programs import ProgramSummary, programs
 from .summary import Summary, summarise
 from .survival import Curve, Observations, kaplan_meier, mean_curve, observe
@@ -26,6 +27,8 @@ __all__ = [
     "Observations",
     "Pair",
     "Profile",
+    "ProgramEnergy",
+    "ProgramPair",
     "ProgramSummary",
     "Quantiles",
     "Ratio",
@@ -53,6 +56,8 @@ __all__ = [
     "observe",
     "overall_gaps",
     "performance_profiles",
+    "program_energies",
+    "program_pairs",
     "programs",
     "quantile",
     "quantiles",
