@@ -1,13 +1,12 @@
-"""The ensemble's targets and its comparison with other people's solvers. Resumable: a row of the store a run, and a second call runs what is missing.
+"""The ensemble's targets. Resumable: a row of the store a run, and a second call runs what is missing.
 
     python benchmarks/maxcut.py SUITE ... [--store runs/maxcut.jsonl] [--graphs G1 G2 ...] [--seconds S] [--seeds N] [--threads N] [--backend cuda]
     python benchmarks/maxcut.py --table [SUITE ...]          the tables of what is stored, without a run
     python benchmarks/maxcut.py --table --document docs/performance.md --store benchmarks/results/maxcut.jsonl
-    python benchmarks/maxcut.py --quick                      the peers' table on a few graphs: some minutes
 
 `SUITES` below holds the suites with their graphs, seconds, seeds and targets; `all` is all of them. A run stops at the best known cut. Loading and compiling
 are not counted, and every cut is recomputed from its spins. A cut above the best known one is a record: its spins go to benchmarks/records/, for
-`fnanneal verify`. The peers need the extras `peers` and `sb`; one that is missing is left out, and a line says what to install.
+`fnanneal verify`. Other people's solvers: `fnanneal compare`.
 """
 
 from __future__ import annotations
@@ -18,23 +17,20 @@ import os
 import platform
 import re
 import subprocess
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import mis
-from peers import PEERS, Missing, Peer, Unfit
 from speed import SHAPES, million, spin_test
 from store import Row, Store, key_of
 from tables import (
     cuts_table,
     million_table,
     mis_table,
-    peers_table,
     provenance,
     reached,
     spin_table,
@@ -51,7 +47,6 @@ OURS = "ensemble"
 GSET = tuple(g for g in instances() if g != "K2000")
 TORUS, TORUS_TARGET = "rudy:-spinglass3pm 15 15 15 50 1", 3014
 GAUSSIAN = "gen:torus3d(15,15,15,'gauss',seed=1)"
-QUICK = ("G14", "G22", "G39", "G70")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,14 +83,6 @@ SUITES = {
     "torus": Suite(graphs=(TORUS,), seconds=20, seeds=5, table=times_table),
     "mis": Suite(kind="mis", seconds=10, table=lambda rows: mis_table(rows, below=0, at_least=175, better=20)),
     "million": Suite(kind="million", graphs=("random cubic, 1e6 vertices",), table=million_table),
-    "peers": Suite(
-        kind="peers",
-        graphs=("G1", "G14", "G22", "G32", "G39", "G43", "G48", "G55", "G60", "G70", "G81", "K2000"),
-        seconds=10,
-        seeds=3,
-        threads=1,
-        table=lambda rows: peers_table(rows, OURS),
-    ),
 }  # fmt: skip
 
 
@@ -140,7 +127,7 @@ def keep_record(name: str, spins: Any, cut: int) -> None:
 
 
 def run_ours(cell: Cell) -> Row:
-    """One of this library's solvers, until the best known cut or the time is reached."""
+    """The ensemble, until the best known cut or the time is reached."""
     known = best_known(cell.graph)
     problem = graph(cell.graph)
     r = fnanneal.solve(
@@ -153,24 +140,6 @@ def run_ours(cell: Cell) -> Row:
         "cut": int(r.objective), "best_known": known, "to_best_s": round(r.time.to_best_s, 4), "solve_s": round(r.time.solve_s, 4),
         "sweeps": r.num_sweeps, "versions": dict(r.versions),
     }  # fmt: skip
-
-
-def run_peer(peer: Peer) -> Callable[[Cell], Row]:
-    """A peer's spins, whose cut is recomputed here."""
-
-    def run(cell: Cell) -> Row:
-        problem = graph(cell.graph)
-        t = time.perf_counter()
-        spins = peer.run(problem, cell.seconds, cell.seed)
-        took = time.perf_counter() - t
-        cut = int(problem.objective(spins))
-        keep_record(cell.graph, spins, cut)
-        return {
-            "cut": cut, "best_known": best_known(cell.graph), "to_best_s": None, "solve_s": round(took, 3),
-            "versions": {"peer": peer.version()},
-        }  # fmt: skip
-
-    return run
 
 
 def cells(suite: Suite, store: Store) -> Iterator[Cell]:
@@ -191,17 +160,14 @@ def cells(suite: Suite, store: Store) -> Iterator[Cell]:
             else:
                 settings = "" if suite.backend == "cpu" else suite.backend
                 yield Cell(kind="cut", solver=OURS, settings=settings, run=run_ours, **about)
-                if suite.kind == "peers":
-                    yield Cell(kind="cut", solver="sa", run=run_ours, **about)
-                    for p in PEERS:
-                        yield Cell(kind="cut", solver=p.name, settings=p.settings, run=run_peer(p), **about)
     if suite.kind == "mis":
-        for w in mis.workloads(suite.graphs):
+        for w in mis.named(suite.graphs):
             for seed in range(1, suite.seeds + 1):
                 limit = min(mis.SHORT_S, suite.seconds) if w.n <= mis.SHORT_N else suite.seconds
                 yield Cell(
-                    kind="mis", graph=w.name, solver=OURS, seconds=limit, seed=seed, threads=suite.threads, run=w.run
-                )
+                    kind="mis", graph=mis.name(w), solver=OURS, seconds=limit, seed=seed, threads=suite.threads,
+                    run=partial(mis.run, w),
+                )  # fmt: skip
 
 
 @cache
@@ -233,22 +199,13 @@ def surroundings() -> Row:
 
 def fill(suite: Suite, store: Store) -> None:
     """Run what the store lacks."""
-    missing: set[str] = set()
     for cell in cells(suite, store):
         row = cell.row()
-        if key_of(row) in store.cells or cell.solver in missing:
+        if key_of(row) in store.cells:
             continue
         load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
         date = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        try:
-            row |= cell.run(cell)
-        except Missing as e:
-            missing.add(cell.solver)
-            print(f"{cell.solver} is left out: {e}", flush=True)
-            continue
-        except Unfit as e:
-            print(f"{cell.graph} {cell.solver} {cell.settings} is left out: {e}", flush=True)
-            continue
+        row |= cell.run(cell)
         store.add({**row, **surroundings(), "load": round(load, 2), "date": date})
         shown = {k: row[k] for k in ("cut", "best_known", "to_best_s", "ns", "total_s") if row.get(k) is not None}
         print(cell.graph, cell.solver, cell.settings, f"seed {cell.seed}:", shown, flush=True)
@@ -290,16 +247,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--backend", choices=("cpu", "cuda"), help="of the ensemble")
     parser.add_argument("--table", action="store_true", help="run nothing")
     parser.add_argument("--document", type=Path, help="bring the tables of this file up to date")
-    parser.add_argument("--quick", action="store_true", help=f"peers on {', '.join(QUICK)}, 5 s, one seed")
     options = parser.parse_args(arguments)
-    names = options.suites
-    if options.quick:
-        names = ["peers"]
-        options.graphs = options.graphs or QUICK
-        options.seconds = options.seconds or 5
-        options.seeds = options.seeds or 1
-    elif options.table and not names:
-        names = ["all"]
+    names = options.suites or (["all"] if options.table else [])
     if not names or set(names) - {*SUITES, "all"}:
         parser.error(f"name suites: {', '.join([*SUITES, 'all'])}")
     store = Store(options.store)

@@ -3,7 +3,7 @@
     python benchmarks/sa.py [--seconds 10] [--seeds 3] [GRAPH ...]
 
 Speed: both anneal once with the same number of sweeps; dwave-samplers' time is its own `sampling_ns`, which leaves its model building out,
-ours is `time.solve_s`. Cut: both repeat anneals until the time is up (dwave-samplers at 1000 and at 10000 sweeps a read);
+ours is `time.solve_s`. Cut: both repeat anneals until the time is up (dwave-samplers, as the peer `dwave-sa`, at 1000 and at 10000 sweeps a read);
 the median over seeds is printed. `neurosa` runs its published schedule of 1e8 steps once a seed, whatever that takes. Needs the extra `ocean`.
 """
 
@@ -13,9 +13,9 @@ import argparse
 import statistics
 
 from dwave.samplers import SimulatedAnnealingSampler
-from peers import dimod_model, dwave_sa
 
 import fnanneal
+from fnanneal.solvers.peers.ocean import bqm
 
 
 def main() -> None:
@@ -30,7 +30,7 @@ def main() -> None:
     for name in options.graphs:
         problem = fnanneal.load(name)
         assert isinstance(problem, fnanneal.MaxCut)
-        model = dimod_model(problem)
+        model = bqm(problem)
         sweeps = 1000 if problem.n <= 5000 else 200
         ours, theirs = [], []
         fnanneal.solve(problem, "sa", num_reads=1, num_sweeps=2, seed=0)
@@ -43,8 +43,11 @@ def main() -> None:
         cuts: dict[str, list[float]] = {"sa": [], "1k": [], "10k": [], "neurosa": [], "s": []}
         for seed in range(1, options.seeds + 1):
             cuts["sa"].append(fnanneal.solve(problem, "sa", time_limit=options.seconds, threads=1, seed=seed).objective)
-            cuts["1k"].append(problem.objective(dwave_sa(1000)(problem, options.seconds, seed)))
-            cuts["10k"].append(problem.objective(dwave_sa(10000)(problem, options.seconds, seed)))
+            for k, num_sweeps in (("1k", 1000), ("10k", 10000)):
+                r = fnanneal.solve(
+                    problem, "dwave-sa", time_limit=options.seconds, seed=seed, num_sweeps=num_sweeps
+                )
+                cuts[k].append(r.objective)
             r = fnanneal.solve(problem, "neurosa", threads=1, seed=seed)
             cuts["neurosa"].append(r.objective)
             cuts["s"].append(r.time.solve_s)

@@ -150,36 +150,6 @@ def mis_table(rows: Sequence[Row], below: int, at_least: int, better: int) -> st
     )
 
 
-def peers_table(rows: Sequence[Row], ours: str) -> str:
-    """Median cut of each solver; of a peer with several settings the best median counts. Says where a peer is ahead of `ours`."""
-    solvers = list(dict.fromkeys(r["solver"] for r in rows))
-    body, ahead = [], []
-    for graph, mine in by_graph(rows).items():
-        best: dict[str, float] = {}
-        for s in solvers:
-            settings = {r["settings"] for r in mine if r["solver"] == s}
-            medians = [
-                statistics.median(r["cut"] for r in mine if (r["solver"], r["settings"]) == (s, k)) for k in settings
-            ]
-            if medians:
-                best[s] = max(medians)
-        top = max(best.values())
-        body.append(
-            (
-                graph,
-                mine[0]["best_known"],
-                *(f"**{best[s]:g}**" if best.get(s) == top else f"{best[s]:g}" if s in best else "-" for s in solvers),
-            )
-        )
-        ahead += [
-            f"{s} on {graph} ({v:g} against {best[ours]:g})" for s, v in best.items() if ours in best and v > best[ours]
-        ]
-    table = markdown(("graph", "best known", *solvers), body)
-    return f"{table}\n\nNo peer's median above {ours}'s: {verdict(not ahead)}" + (
-        f" ({'; '.join(ahead)})." if ahead else "."
-    )
-
-
 def spin_table(rows: Sequence[Row]) -> str:
     """Median CPU nanoseconds a spin test by graph and cooling."""
     targets = {"G22": 0.6, "G55": 0.3, "G81": 0.5}

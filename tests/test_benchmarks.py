@@ -86,55 +86,6 @@ def test_an_open_graph_is_one_that_no_other_run_has_solved(tmp_path: Path) -> No
     assert names == [g for g in suite.graphs if g != "G1"]
 
 
-def test_a_peer_that_is_missing_is_left_out_and_says_what_to_install(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    import maxcut
-    import peers
-    from store import Store
-
-    monkeypatch.delenv("FNANNEAL_MQLIB", raising=False)
-    monkeypatch.setenv("PATH", "")
-    peer = peers.Peer(name="MQLib", settings="", run=peers.mqlib("BURER2002"), package="MQLib")
-    monkeypatch.setattr(maxcut, "PEERS", (peer,))
-    monkeypatch.setattr(maxcut, "run_ours", lambda cell: {"cut": 1, "best_known": 2, "to_best_s": 0, "solve_s": 0})
-    store = Store(tmp_path / "store.jsonl")
-    maxcut.fill(maxcut.Suite(kind="peers", graphs=("G1",), seconds=1, seeds=3, table=str), store)
-    assert {r["solver"] for r in store.rows()} == {"ensemble", "sa"}
-    assert capsys.readouterr().out.count("MQLib is left out: build MQLib") == 1
-
-
-def test_the_program_of_mqlib_is_run_and_its_spins_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import peers
-
-    program = tmp_path / "MQLib"
-    # Stands in for the C++ program: puts odd vertices on one side, and fails unless it is called as documented.
-    program.write_text(
-        "#!/bin/sh\n"
-        '[ "$1" = -fM ] && [ "$3" = -h ] && [ "$4" = BURER2002 ] || exit 1\n'
-        "n=$(head -n 1 \"$2\" | cut -d ' ' -f 1)\n"
-        'echo "2,BURER2002"; echo; echo Solution:\n'
-        'for k in $(seq "$n"); do [ $((k % 2)) = 1 ] && printf "1 " || printf -- "-1 "; done\n'
-    )
-    program.chmod(0o755)
-    monkeypatch.setenv("FNANNEAL_MQLIB", str(program))
-    problem = fnanneal.load("nx:path_graph(6)")
-    spins = peers.mqlib("BURER2002")(problem, 2.0, 1)
-    assert spins.tolist() == [1, -1, 1, -1, 1, -1]
-    assert problem.objective(spins) == 5
-
-
-def test_dwave_samplers_gives_spins_in_the_order_of_the_graph() -> None:
-    pytest.importorskip("dwave.samplers")
-    import peers
-
-    problem = fnanneal.load("nx:star_graph(6)")
-    for run in (peers.dwave_sa(200), peers.dwave_sa(None), peers.dwave_tabu(2)):
-        spins = run(problem, 0.05, 3)
-        assert problem.objective(spins) == 6
-        assert spins.tolist() == [spins[0], *[-spins[0]] * 6]
-
-
 def test_times_count_the_runs_that_never_got_there() -> None:
     from tables import median_time, tts99
 
@@ -176,18 +127,6 @@ def test_independent_sets_are_counted_by_workload() -> None:
         "5 workloads, 4 answers feasible: 2 below the Tabu target (target 0: **not met**), 2 at least NeuroSA's" in text
     )
     assert "best of five (target 175 of 180: **not met**), 1 better (target 1: met)" in text
-
-
-def test_a_peer_is_judged_by_its_better_setting() -> None:
-    from tables import peers_table
-
-    ours = [row(seed=k, cut=c) for k, c in ((1, 95), (2, 96), (3, 100))]
-    theirs = [row(solver="peer", settings="a", seed=k, cut=c) for k, c in ((1, 90), (2, 91), (3, 99))]
-    others = [row(solver="peer", settings="b", seed=k, cut=c) for k, c in ((1, 97), (2, 97), (3, 92))]
-    assert "above ensemble's: met" in peers_table(ours + theirs, "ensemble")
-    text = peers_table(ours + theirs + others, "ensemble")
-    assert "| G1 | 100 | 96 | **97** |" in text
-    assert "**not met** (peer on G1 (97 against 96))." in text
 
 
 def test_records_are_what_they_say() -> None:

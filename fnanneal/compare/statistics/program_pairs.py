@@ -98,7 +98,8 @@ def _gain(mine: float, other: float) -> float:
         return 0.0
     if math.inf in (mine, other):
         return math.inf if other == math.inf else -math.inf
-    return math.log(max(other, CLOCK_S) / max(mine, CLOCK_S))
+    # Ratios that are equal as fractions may differ in their last digit, which would break ties between ranks.
+    return round(math.log(max(other, CLOCK_S) / max(mine, CLOCK_S)), 12)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
