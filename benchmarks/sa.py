@@ -44,9 +44,7 @@ def main() -> None:
         for seed in range(1, options.seeds + 1):
             cuts["sa"].append(fnanneal.solve(problem, "sa", time_limit=options.seconds, threads=1, seed=seed).objective)
             for k, num_sweeps in (("1k", 1000), ("10k", 10000)):
-                r = fnanneal.solve(
-                    problem, "dwave-sa", time_limit=options.seconds, seed=seed, num_sweeps=num_sweeps
-                )
+                r = fnanneal.solve(problem, "dwave-sa", time_limit=options.seconds, seed=seed, num_sweeps=num_sweeps)
                 cuts[k].append(r.objective)
             r = fnanneal.solve(problem, "neurosa", threads=1, seed=seed)
             cuts["neurosa"].append(r.objective)

@@ -80,14 +80,9 @@ def test_loops_are_found_and_nested(gpu):
 def test_a_peer_without_a_target_is_given_twice_the_time(on_device, gpu, monkeypatch):
     given = []
 
-    def peer(mode, device):
-        def run(problem, seconds, seed):
-            given.append(seconds)
-            return (
-                np.where(np.arange(problem.n) % 2 == (seconds > 0.05), 1, -1) if seconds > 0.05 else np.ones(problem.n)
-            )
-
-        return run
+    def peer(problem, seconds, seed):
+        given.append(seconds)
+        return np.where(np.arange(problem.n) % 2 == (seconds > 0.05), 1, -1) if seconds > 0.05 else np.ones(problem.n)
 
     monkeypatch.setattr(gpu, "bifurcation", peer)
     bench = gpu.Bench(on_device, np.inf, None)

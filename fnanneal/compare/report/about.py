@@ -106,7 +106,9 @@ def hosts(records: Sequence[Record]) -> dict[str, list[Record]]:
     """Records by what is said of their machine, apart from what changes from run to run there."""
     found: dict[str, list[Record]] = {}
     for r in records:
-        about = (f"{k}: {v}" for k, v in r.host.items() if k not in ("load", "affinity", "name") and v is not None)
+        about = (
+            f"{k}: {v}" for k, v in r.host.items() if k not in ("load", "affinity", "name", "workers") and v is not None
+        )
         text = ", ".join((*([str(r.host["name"])] if r.host.get("name") else []), *about))
         found.setdefault(text or "unknown", []).append(r)
     return found
