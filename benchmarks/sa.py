@@ -43,9 +43,9 @@ def main() -> None:
         cuts: dict[str, list[float]] = {"sa": [], "1k": [], "10k": [], "neurosa": [], "s": []}
         for seed in range(1, options.seeds + 1):
             cuts["sa"].append(fnanneal.solve(problem, "sa", time_limit=options.seconds, threads=1, seed=seed).objective)
-            for k, num_sweeps in (("1k", 1000), ("10k", 10000)):
+            for read, num_sweeps in (("1k", 1000), ("10k", 10000)):
                 r = fnanneal.solve(problem, "dwave-sa", time_limit=options.seconds, seed=seed, num_sweeps=num_sweeps)
-                cuts[k].append(r.objective)
+                cuts[read].append(r.objective)
             r = fnanneal.solve(problem, "neurosa", threads=1, seed=seed)
             cuts["neurosa"].append(r.objective)
             cuts["s"].append(r.time.solve_s)

@@ -27,11 +27,14 @@ def dask_executor(address: str) -> Iterator[Executor]:
     """
     try:
         from distributed import Client
+        from distributed.comm import get_address_host
     except ImportError as e:
         raise InputError('--executor dask needs distributed: pip install "fnanneal[dask]"') from e
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
+            # A client that was given what is no address leaves a trace on its way out.
+            get_address_host(address)
             client = Client(address, timeout=_CONNECT_S, set_as_default=False)
         except (OSError, ValueError, ImportError) as e:
             why = str(e).strip().splitlines()
