@@ -89,6 +89,8 @@ class Ensemble:
 
     def for_tests(self, problem: Model, tests: int) -> Ensemble:
         """With as many sweeps as make so many spin tests; one island, unless num_reads says more. Compound moves and the champions' merging test some spins beyond them."""
+        if self.num_sweeps is not None:
+            raise InputError("a budget is spin_tests or num_sweeps, not both")
         plan = self.prepare(problem)
         islands = self.num_reads or 1
         sweeps = tests // (islands * plan.engine.reads * plan.system.n)

@@ -130,9 +130,11 @@ class NeuroSA:
 
     def for_tests(self, problem: Model, tests: int) -> NeuroSA:
         """With as many steps as make so many spin tests, over all reads."""
+        if self.num_steps is not None or self.num_sweeps is not None:
+            raise InputError("a budget is spin_tests, num_steps or num_sweeps: one of them")
         if tests < self.num_reads:
             raise InputError(f"{tests} spin tests are less than a step for each of {self.num_reads} reads")
-        return replace(self, num_steps=tests // self.num_reads, num_sweeps=None)
+        return replace(self, num_steps=tests // self.num_reads)
 
     def settings(self) -> dict[str, Any]:
         return asdict(self)

@@ -146,7 +146,7 @@ class SimulatedAnnealing:
         if self.num_sweeps is not None:
             return replace(self, num_reads=max(1, sweeps // self.num_sweeps), num_sweeps=min(self.num_sweeps, sweeps))
         reads = min(self.num_reads or min(max(sweeps // DEFAULT_SWEEPS, 1), DEFAULT_READS), sweeps)
-        return replace(self, num_reads=reads, num_sweeps=sweeps // reads)
+        return replace(self, num_reads=reads, num_sweeps=min(sweeps // reads, 2**32 - 1))
 
     def on_cuda(self, devices: Sequence[Any]) -> Any:
         """The same anneals on these GPUs."""

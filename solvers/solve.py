@@ -76,7 +76,7 @@ def solve(
     problem
         A `Model`, or anything that `fnanneal.load` takes.
     solver
-        Its name (`fnanneal.solvers.names`); "ensemble" by default.
+        Its name: ours (`fnanneal.solvers.names`), or another's (`fnanneal.solvers.peer_names`, docs/peers.md); "ensemble" by default.
     time_limit
         Seconds, compiling and loading apart; a sweep or so is done in any case.
     num_sweeps, num_reads
@@ -102,7 +102,7 @@ def solve(
     max_memory
         Bytes that the solve may take; default 90 % of the memory that is free.
     callback
-        Called about 30 times a second with a `Progress`; a true return value stops the solve.
+        Called about 30 times a second with a `Progress`, of islands on an executor and of other people's solvers more seldom; a true return value stops the solve.
     checkpoint
         A file to which the run is saved about every second.
     resume
