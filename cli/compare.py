@@ -241,6 +241,11 @@ def _run(
     if json_:
         typer.echo(json.dumps({"out": str(out), **asdict(tally), "interrupted": interrupted}))
     elif not quiet:
+        if not interrupted:
+            from ..compare.report.brief import brief
+
+            with Store.open(out) as store:
+                typer.echo(brief(store.records(), store.plan(), store.planned()))
         _show_tally(tally, out, interrupted)
     return 130 if interrupted else 1 if tally.failed else 0
 

@@ -18,6 +18,7 @@ import pytest
 
 from fnanneal.compare.cells import Budget
 from fnanneal.compare.report import FORMATS, render
+from fnanneal.compare.report.brief import brief
 from fnanneal.compare.report.csv import COLUMNS
 from fnanneal.compare.report.model import build
 from fnanneal.compare.statistics import headline, summarise
@@ -442,3 +443,23 @@ def test_neurobench_has_its_own_table():
     # 39 of 40 is not within 1 %, and what is not counted has no energy.
     assert re.search(r"\| dwave-sa \| 100 \| 5 % \| 300 ms ± 70\.7 ms \| . \| . \| . \|", section), section[:1500]
     assert "## NeuroBench" not in render(comparison(("G1",), ("sa",), 2), {}, format="md")
+
+
+def test_the_outcome_in_a_few_lines():
+    cuts = {("ensemble", "G1"): 100, ("ensemble", "G2"): 98, ("sa", "G1"): 90, ("sa", "G2"): 98}
+    runs = [
+        replace(record(p, s, 1, best=100), objective=cut, trace=((1.0, cut),)) for (s, p), cut in cuts.items()
+    ]  # fmt: skip
+    lost = replace(record("G1", "dwave-sa", 1, best=100), outcome="failed", objective=None, error="boom")
+    text = brief([*runs, lost, *programs()], plan(("G1", "G2"), ("ensemble", "sa"), 1, BUDGET))
+    lines = [re.split(r"  +", line.replace("\N{NO-BREAK SPACE}", " ")) for line in text.splitlines()]
+    assert lines[:4] == [
+        ["solver", "best median cut on", "median gap", "worst gap"],
+        ["ensemble", "2 of 2", "1 %", "2 %"],
+        ["sa", "1 of 2", "6 %", "10 %"],
+        ["dwave-sa", "0 of 2", "failed", "failed"],
+    ]
+    assert lines[5] == ["solver", "solved", "mean time"] and lines[6][:2] == ["splitting", "3 of 3"]
+    assert brief([], {}) == ""
+    nasty = brief([replace(r, solver="a\x1b[31m\nb") for r in runs], {})
+    assert "\x1b" not in nasty and len(nasty.splitlines()) == 2

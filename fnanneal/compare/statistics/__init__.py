@@ -6,7 +6,7 @@ Everything takes records of one kind under one budget (`by_budget`), except `ref
 from __future__ import annotations
 
 from .energy import EnergyToSolution, energies
-from .gaps import Reference, gaps, median_gaps, median_objective, overall_gaps, reference, references
+from .gaps import Reference, gaps, median_gaps, median_objective, overall_gaps, reference, references, winners
 from .groups import by_budget, by_problem, by_solver, ran
 from .headline import Duel, Headline, headline
 from .intervals import Interval, Quantiles, Share, jeffreys, median_interval, quantile, quantiles
@@ -67,4 +67,5 @@ __all__ = [
     "summarise",
     "time_to_solution",
     "tts_ratio",
+    "winners",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -147,6 +147,15 @@ def median_gaps(records: Sequence[Record], known: Mapping[str, Reference] | None
         for s, runs in by_solver(problems[name]).items():
             if ran(runs):
                 found[s][name] = ref.gap(median_objective(runs, ref.sense))
+    return found
+
+
+def winners(medians: Mapping[str, Mapping[str, float]], problems: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Who has the least of the `median_gaps` of each problem, ties included; nobody where all failed."""
+    found = {}
+    for name in problems:
+        best = min((each[name] for each in medians.values() if name in each), default=math.inf)
+        found[name] = tuple(s for s, each in medians.items() if best < math.inf and each.get(name) == best)
     return found
 
 

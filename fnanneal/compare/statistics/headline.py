@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ..records import Record
 from .bootstrap import mean_interval
-from .gaps import Reference, known_or_found, median_gaps
+from .gaps import Reference, known_or_found, median_gaps, winners
 from .groups import by_problem, by_solver
 from .intervals import Interval
 from .paired import Pair, compare_pairs
@@ -83,10 +83,6 @@ def headline(
     problems = by_problem(records)
     refs = known_or_found(problems, known)
     medians = median_gaps(records, refs)
-    winners = {}
-    for name in refs:
-        best = min((each[name] for each in medians.values() if name in each), default=math.inf)
-        winners[name] = tuple(s for s, each in medians.items() if best < math.inf and each.get(name) == best)
     if not records:
         return Headline(winners={}, records=(), duels=())
     first = records[0].solver if first is None else first
@@ -96,7 +92,7 @@ def headline(
         for s, runs in _by_both(problems).items()
     }
     return Headline(
-        winners=winners,
+        winners=winners(medians, refs),
         records=tuple(name for name, ref in refs.items() if ref.beaten),
         duels=tuple(_duel(pair, seen[pair.first], seen[pair.second]) for pair in pairs),
     )
