@@ -203,7 +203,7 @@ def _show_plan(plan: Plan, guess: Estimate, workers: int | None, out: Path, json
     )
     typer.echo("problems    " + _wrapped([p.spec for p in plan.problems]))
     for k, s in enumerate(plan.solvers):
-        typer.echo(f"{'solvers' if k == 0 else '':12}{s.label}: {budget_rule(s.name)}")
+        typer.echo(f"{'solvers' if k == 0 else '':12}{s.label}: {budget_rule(s.name, {p.kind for p in plan.problems})}")
     typer.echo(f"cells       {guess.cells}, of which {guess.done} are finished in {out}")
     typer.echo(f"time        about {_duration(seconds)} on {side_by_side} worker{'s' * (side_by_side > 1)}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -61,6 +62,13 @@ def _warn(message: Warning | str, category: type[Warning], *args: Any, **kwargs:
     _say(f"warning: {message}")
 
 
+class _Told(logging.Handler):
+    """What the library logs, as lines like all others."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        _say(f"{record.levelname.lower()}: {record.getMessage()}")
+
+
 def _abandon_output() -> None:
     """Send what Python still holds for standard output nowhere, lest it complain once more on its way out."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -69,6 +77,7 @@ def _abandon_output() -> None:
 def _run(arguments: list[str]) -> int:
     from ..errors import InputError, ProblemWarning
 
+    logging.getLogger("fnanneal").addHandler(_Told(logging.WARNING))
     warnings.showwarning = _warn
     warnings.simplefilter("always", ProblemWarning)
     signal.signal(signal.SIGTERM, lambda number, frame: signal.raise_signal(signal.SIGINT))

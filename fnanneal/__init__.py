@@ -5,6 +5,7 @@ This module is the list of what is public. Names are imported at first use, so t
 
 from __future__ import annotations
 
+import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
     from .solvers.qp.solve import solve_qp as solve_qp
     from .solvers.qp.solver import QPSolver as QPSolver
     from .solvers.solve import solve as solve
+
+# A library says nothing of itself: who wants to hear it adds a handler.
+logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 _WHERE = {
     "BestKnown": ".result",

@@ -8,6 +8,10 @@ class InputError(ValueError):
     """A problem, file, setting or argument that cannot be used as given."""
 
 
+class NotInstalled(InputError):
+    """Another program that is not there; the message says what to install."""
+
+
 class NothingFound(InputError):
     """A solver had nothing at all to show when its time was over."""
 

@@ -331,6 +331,55 @@ def test_wrong_input_is_one_line(arguments: list[str], told: str, tmp_path: Path
     assert told in done.stderr and done.stderr.count("\n") == 1 and not done.stdout
 
 
+BLOCKED = """
+import sys
+from importlib.metadata import PackageNotFoundError
+import importlib.metadata as m
+real = m.version
+def version(name):
+    if name in ("openjij", "qpsolvers"):
+        raise PackageNotFoundError(name)
+    return real(name)
+m.version = version
+from fnanneal.cli.main import main
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("problem", "solver", "extra"), [("G1", "openjij-sa", "peers"), ("gen:lasso(3)", "clarabel", "qp-peers")]
+)
+def test_a_peer_that_is_not_installed_stops_it_before_anything_runs(
+    problem: str, solver: str, extra: str, tmp_path: Path
+) -> None:
+    call = [sys.executable, "-c", BLOCKED, "compare", problem, "--out", str(tmp_path / "o")]
+    done = subprocess.run([*call, "--solvers", f"sa,auto,{solver}"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1 and f'pip install "fnanneal[{extra}]"' in done.stderr
+    assert not (tmp_path / "o").exists()
+    # Those that nobody named are left out, and that is said.
+    done = subprocess.run([*call, "--dry-run"], capture_output=True, text=True, check=False)
+    assert (
+        done.returncode == 0
+        and f"left out: {solver} is not installed" in done.stderr
+        and f"{solver}:" not in done.stdout
+    )
+
+
+def test_what_is_missing_on_a_worker_fails_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from fnanneal.compare.work import Task, perform
+    from fnanneal.errors import NotInstalled
+    from fnanneal.parallel import process_token
+    from fnanneal.solvers.peers.dwave_sa import DWaveSA
+
+    def gone(*_: object) -> None:
+        raise NotInstalled("dwave-sa needs dwave-samplers")
+
+    monkeypatch.setattr(DWaveSA, "require", gone)
+    cell = plan(solvers=["dwave-sa"]).cells()[0]
+    answer = perform(Task(cell=cell, home=process_token(), where={}))
+    assert answer.record.outcome == "failed" and answer.record.error == "dwave-sa needs dwave-samplers"
+
+
 def test_a_bad_solver_stops_before_anything_runs(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="takes no nonsense"):
         run(plan(solvers=["sa", "sa:nonsense=1"]), tmp_path / "o")

@@ -11,7 +11,7 @@ from typing import Any
 
 from .. import toml
 from ..checks import integer, positive, real
-from ..errors import FormatError, InputError
+from ..errors import FormatError, InputError, NotInstalled
 from .cells import Budget, Cell, Kind, SolverSpec
 
 QP_SUFFIXES = (".qps", ".mps", ".lp", ".qplib", ".mat", ".npz", ".in")
@@ -211,7 +211,7 @@ def kinds_of(name: str) -> set[Kind]:
 
 
 def check_solver(solver: SolverSpec) -> None:
-    """Refuse one that is missing, or settings that it does not take."""
+    """Refuse one that is not installed, or settings that it does not take."""
     from ..solvers import registry
     from ..solvers.qp import method
     from ..solvers.qp.solve import build_method
@@ -221,10 +221,11 @@ def check_solver(solver: SolverSpec) -> None:
     refusals = []
     for kind in sorted(kinds):
         try:
-            if kind == "spins":
-                build_solver(registry.get(solver.name), dict(solver.settings))
-            elif solver.name != "auto":
-                build_method(method.get(solver.name), dict(solver.settings))
+            if solver.name != "auto":
+                cls = (registry if kind == "spins" else method).get(solver.name)
+                if hasattr(cls, "install") and cls.version() is None:
+                    raise NotInstalled(f"{solver.name} is not installed: {cls.install()}")
+                (build_solver if kind == "spins" else build_method)(cls, dict(solver.settings))
             elif solver.settings:
                 raise InputError("auto takes no settings: it chooses the method by itself")
         except InputError as e:

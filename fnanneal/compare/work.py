@@ -15,7 +15,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError, NothingFound
+from ..errors import InputError, NothingFound, NotInstalled
 from ..parallel import guarded
 from ..result import Spins
 from .cells import Cell
@@ -129,8 +129,8 @@ def _spins(cell: Cell, blank: Record) -> Answer:
             backend="cpu",
             **dict(cell.solver.settings),
         )
-    except NothingFound as e:
-        return Answer(record=replace(seen, status="nothing found", error=str(e)))
+    except (NothingFound, NotInstalled) as e:
+        return Answer(record=replace(seen, error=str(e)))
     except InputError as e:
         return Answer(record=replace(seen, outcome="unfit", status="unfit", error=str(e)))
     if not result.verify():
@@ -183,6 +183,8 @@ def _program(cell: Cell, blank: Record) -> Answer:
             backend="cpu",
             **dict(cell.solver.settings),
         )
+    except NotInstalled as e:
+        return Answer(record=replace(seen, error=str(e)))
     except InputError as e:
         return Answer(record=replace(seen, outcome="unfit", status="unfit", error=str(e)))
     residuals = {k: getattr(result.residuals, k) for k in ("primal", "dual", "gap", "sign")}

@@ -17,7 +17,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from ...errors import InputError
+from ...errors import InputError, NotInstalled
 from ...problems.model import Model
 from ...problems.models import MaxCut
 from ..registry import peer
@@ -60,7 +60,7 @@ class MQLib(Peer):
     @classmethod
     def require(cls) -> None:
         if _program() is None:
-            raise InputError(f"{cls.name} needs the program MQLib: {cls.install()}")
+            raise NotInstalled(f"{cls.name} needs the program MQLib: {cls.install()}")
 
     def unfit(self, problem: Model) -> str | None:
         linear, _ = problem.terms()

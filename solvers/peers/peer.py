@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...checks import integer
-from ...errors import InputError
+from ...errors import InputError, NotInstalled
 from ...problems.model import Model
 from ...result import Spins
 
@@ -150,14 +150,14 @@ class Peer(ABC):
 
         Raises
         ------
-        InputError
-            Where that is missing; the line says what to install.
+        NotInstalled
+            The line says what to install.
         """
         for module in cls.modules:
             try:
                 import_module(module)
             except ImportError as e:
-                raise InputError(f"{cls.name} needs {cls.package}: {cls.install()}") from e
+                raise NotInstalled(f"{cls.name} needs {cls.package}: {cls.install()}") from e
 
 
 def peer_seed(seed: int, k: int, bits: int = 31) -> int:

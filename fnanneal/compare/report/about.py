@@ -148,7 +148,7 @@ def solvers(material: Material) -> Table:
             material.solver(label),
             Value(text=_common([r.settings for r in done]) or "none", tone="long"),
             Value(text=_common([r.versions for r in done]) or NONE, tone="long"),
-            Value(text=budget_rule(label) or NONE, tone="long"),
+            Value(text=budget_rule(label, {r.kind for r in runs}) or NONE, tone="long"),
         )
         rows.append(Row(values=values))
     heads = (("Solver", 0), ("Settings used", 0), ("Versions", 0), ("How it spends its budget", 0))

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ....errors import InputError
+from ....errors import InputError, NotInstalled
 from ....problems.quadratic.program import QP
 from ..method import Point
 
@@ -139,9 +139,9 @@ class Peer:
         return None if None in found.values() else found[cls.package.split()[0]]
 
     @classmethod
-    def missing(cls) -> InputError:
+    def missing(cls) -> NotInstalled:
         """What is said where it is not there."""
-        return InputError(f"the solver {cls.name} is not installed: {cls.install()}")
+        return NotInstalled(f"the solver {cls.name} is not installed: {cls.install()}")
 
     def settings(self) -> dict[str, Any]:
         """The caller's options."""
