@@ -201,6 +201,7 @@ def _show_plan(plan: Plan, guess: Estimate, workers: int | None, out: Path, json
     typer.echo(
         f"budgets     {', '.join(b.label for b in plan.budgets)} a run, {plan.threads} thread{'s' * (plan.threads > 1)} each"
     )
+    typer.echo("seeds       " + _wrapped([str(k) for k in plan.seeds]))
     typer.echo("problems    " + _wrapped([p.spec for p in plan.problems]))
     for k, s in enumerate(plan.solvers):
         typer.echo(f"{'solvers' if k == 0 else '':12}{s.label}: {budget_rule(s.name, {p.kind for p in plan.problems})}")

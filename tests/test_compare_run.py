@@ -298,6 +298,13 @@ def test_a_dry_run_runs_nothing(tmp_path: Path) -> None:
     assert expected(plan(), tmp_path / "p").done == 8
 
 
+def test_what_the_library_logs_is_a_line_like_all_others(tmp_path: Path) -> None:
+    said = fnanneal_(
+        "compare", SMALL, "--solvers", "sa", "--seeds", 1, "--spin-tests", 10**5, "--workers", 999, "--out", tmp_path
+    )
+    assert said.stderr.startswith("fnanneal: warning: workers are not pinned") and said.stderr.count("\n") == 1
+
+
 def test_a_toml_plan_from_the_command_line(tmp_path: Path) -> None:
     (tmp_path / "g.txt").write_text("3 3\n1 2 1\n2 3 1\n1 3 1\n")
     (tmp_path / "my.toml").write_text('problems = ["g.txt"]\nsolvers = ["sa"]\nseeds = 2\nspin_tests = 10000\n')
