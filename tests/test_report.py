@@ -150,13 +150,14 @@ def test_tables_say_what_the_statistics_say(records, asked):
         full = found[f"Solver by solver: reaching {words}"]
         for s, row in zip(summarise(spins, theta), full.rows, strict=True):
             texts = [v.text for v in row.values]
-            assert texts[:2] == [s.problem, s.solver] and texts[6] == (
+            assert texts[:2] == [s.problem, s.solver] and texts[7] == (
                 f"{s.hits.k}/{s.hits.n}" if s.hits else "\N{EN DASH}"
             )
+            assert s.gap is None or row.values[6].key == s.gap.worst
             assert (
-                texts[8] == "not reached"
+                texts[9] == "not reached"
                 if s.curve is None or s.curve.median is None
-                else row.values[8].key == s.curve.median
+                else row.values[9].key == s.curve.median
             )
 
 

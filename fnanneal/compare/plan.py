@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -360,9 +360,3 @@ def estimate(cells: Sequence[Cell], seen: Mapping[tuple[str, str], float], done:
         guess = (c.budget.seconds if c.budget.seconds is not None else (c.budget.spin_tests or 0) * TEST_S) + BESIDE_S
         total += seen.get((c.identity, c.solver.label), guess)
     return Estimate(cells=len(cells), done=len(cells) - len(left), seconds=total)
-
-
-def with_settings(plan: Plan, **changes: Any) -> Plan:
-    """A plan with other attributes; those that are None stay."""
-    known = {f.name for f in fields(plan)}
-    return replace(plan, **{k: v for k, v in changes.items() if v is not None and k in known})

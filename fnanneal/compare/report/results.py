@@ -142,7 +142,7 @@ def _tts(of: TimeToSolution | None, least: float | None, *, about: str = "", ful
     return Value(
         text=text + around if full else text,
         key=of.value,
-        about=about if full else f"{text}{around}, {about}",
+        about=f"if times are exponential: {seconds(of.exponential)}" if full else f"{text}{around}, {about}",
         tone="best" if of.value == least else "",
     )
 
@@ -158,6 +158,7 @@ def in_full(summaries: Sequence[Summary], material: Material, experiment: Experi
             Value(text=objective(s.median), key=s.gap.median if s.gap else math.inf),
             Value(text=objective(s.best)),
             _gap(s),
+            _spread(s),
             _NO_RUNS if s.hits is None else Value(text=f"{s.hits.k}/{s.hits.n}", key=s.hits.value),
             _NO_RUNS if s.hits is None else Value(text=percent(s.hits.value) + ends(s.hits.interval, percent), key=s.hits.value),
             _median_time(s),
@@ -171,6 +172,7 @@ def in_full(summaries: Sequence[Summary], material: Material, experiment: Experi
         f"Median {objective_name(experiment)}",
         "Best",
         "Median gap",
+        "Quartiles, worst",
         "Hits",
         "Success",
         "Median time to target",
@@ -194,6 +196,14 @@ def _gap(s: Summary) -> Value:
         return _NOTHING
     show = short if s.reference is not None and s.reference.absolute else percent
     return Value(text=gap_text(s) + ends(s.gap.interval, show), key=s.gap.median)
+
+
+def _spread(s: Summary) -> Value:
+    if s.gap is None:
+        return _NOTHING
+    show = short if s.reference is not None and s.reference.absolute else percent
+    parts = [show(g) if g < math.inf else "failed" for g in (s.gap.q1, s.gap.q3, s.gap.worst)]
+    return Value(text=f"{interval(*parts[:2])}, {parts[2]}", key=s.gap.worst)
 
 
 def _median_time(s: Summary) -> Value:
