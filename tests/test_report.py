@@ -352,7 +352,7 @@ def test_csv_gives_back_what_it_was_given(records):
 
 
 def test_unknown_format():
-    with pytest.raises(InputError, match="unknown format 'pdf'; there are: html, md, csv, parquet"):
+    with pytest.raises(InputError, match="unknown format 'pdf'; there are: html, md, csv$"):
         render([], {}, format="pdf")
 
 
