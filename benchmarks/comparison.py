@@ -1,6 +1,6 @@
 """Our own comparison over Gset: brings its tables into the manual and the README. The runs themselves are `fnanneal compare`'s.
 
-    fnanneal compare benchmarks/gset.toml --out runs/gset                  about an hour on two cores; the peers need their extras, and MQLib on PATH
+    fnanneal compare benchmarks/gset.toml --out runs/gset                  half an hour on two cores; the peers need their extras, and MQLib on PATH
     python benchmarks/comparison.py runs/gset [--documents] [--keep benchmarks/results/gset]
 
 --documents writes the tables between the marks in docs/comparison.md and README.md; --keep stores a compact copy, for `fnanneal report` and

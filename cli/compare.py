@@ -238,7 +238,7 @@ def _run(
     except KeyboardInterrupt:
         interrupted = True
         with Store.open(out) as store:
-            tally = tally_of(store, plan.cells())
+            tally = tally_of(store, {c.key for c in plan.cells()})
     if json_:
         typer.echo(json.dumps({"out": str(out), **asdict(tally), "interrupted": interrupted}))
     elif not quiet:

@@ -69,6 +69,13 @@ class _Told(logging.Handler):
         _say(f"{record.levelname.lower()}: {record.getMessage()}")
 
 
+def _terminate(number: int, frame: Any) -> None:
+    """As Ctrl-C does; also where that is ignored, as in the background of a shell's script."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        raise KeyboardInterrupt
+    signal.raise_signal(signal.SIGINT)
+
+
 def _abandon_output() -> None:
     """Send what Python still holds for standard output nowhere, lest it complain once more on its way out."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -80,7 +87,7 @@ def _run(arguments: list[str]) -> int:
     logging.getLogger("fnanneal").addHandler(_Told(logging.WARNING))
     warnings.showwarning = _warn
     warnings.simplefilter("always", ProblemWarning)
-    signal.signal(signal.SIGTERM, lambda number, frame: signal.raise_signal(signal.SIGINT))
+    signal.signal(signal.SIGTERM, _terminate)
     command = typer.main.get_command(app)
     try:
         code = command.main(arguments, prog_name="fnanneal", standalone_mode=False)

@@ -256,13 +256,16 @@ def test_a_worker_that_dies_costs_a_retry(tmp_path: Path) -> None:
     assert all(v.fault is None for v in verify(tmp_path))
 
 
-def test_an_interrupt_keeps_what_is_finished(tmp_path: Path) -> None:
+@pytest.mark.parametrize("background", [False, True])
+def test_an_interrupt_keeps_what_is_finished(background: bool, tmp_path: Path) -> None:
     call = command(
         "compare", SMALL, "--solvers", "sa", "--seeds", 40, "--time-limit", 0.2, "--out", tmp_path / "o", "--workers", 1
     )
-    process = subprocess.Popen(call, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # In the background of a script SIGINT is ignored: SIGTERM has to do.
+    ignoring = ["sh", "-c", 'trap "" INT; exec "$@"', "sh"] if background else []
+    process = subprocess.Popen([*ignoring, *call], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     wait_for(lambda: Store.exists(tmp_path / "o") and rows(tmp_path / "o"))
-    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGTERM if background else signal.SIGINT)
     stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == 130 and "Traceback" not in stderr and "the same command goes on" in stdout
     with Store.open(tmp_path / "o") as store:

@@ -74,7 +74,7 @@ def test_a_record_comes_back(tmp_path: Path) -> None:
         record(3, outcome="failed", objective=None, error="died: 'quoted'\x00\u2603"),
     ]
     with Store.open(tmp_path / "a" / "b", create=True) as store:
-        store.add_plan(PLAN.about(), PLAN.cells())
+        store.add_plan(PLAN.about(), {c.key: c for c in PLAN.cells()})
         for r in reversed(kept):
             store.add(r, spins=spins, point=point)
         assert store.records() == kept
@@ -104,7 +104,7 @@ def test_plans_add_up(tmp_path: Path) -> None:
     more = make_plan(["G3"], ["ensemble"], seeds=[9], time_limits=[1], title="second", thresholds=(0.5,))
     with Store.open(tmp_path, create=True) as store:
         for plan in (PLAN, more, PLAN):
-            store.add_plan(plan.about(), plan.cells())
+            store.add_plan(plan.about(), {c.key: c for c in plan.cells()})
         about = store.plan()
         assert (
             about["problems"] == ["G1", "G2", "G3"] and about["title"] == "comparison" and about["seeds"] == [1, 2, 9]
@@ -194,7 +194,7 @@ def test_what_is_no_store(tmp_path: Path) -> None:
 
 def test_a_store_that_may_only_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with Store.open(tmp_path, create=True) as store:
-        store.add_plan(PLAN.about(), PLAN.cells())
+        store.add_plan(PLAN.about(), {c.key: c for c in PLAN.cells()})
         store.add(record())
     before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
     # Root may write anywhere.

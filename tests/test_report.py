@@ -352,7 +352,7 @@ def test_csv_gives_back_what_it_was_given(records):
 
 
 def test_unknown_format():
-    with pytest.raises(InputError, match="unknown format 'pdf'; there are: html, md, csv$"):
+    with pytest.raises(InputError, match=r"unknown format 'pdf'; there are: html, md, csv$"):
         render([], {}, format="pdf")
 
 
@@ -361,7 +361,7 @@ def run_folder(tmp_path):
     runs = comparison(("G1",), ("ensemble", "sa"), 2)
     with Store.open(tmp_path / "run", create=True) as store:
         cells = [cell("G1", s, seed, BUDGET) for s in ("ensemble", "sa") for seed in range(3)]
-        store.add_plan(plan(("G1",), ("ensemble", "sa"), 3, BUDGET), cells)
+        store.add_plan(plan(("G1",), ("ensemble", "sa"), 3, BUDGET), {c.key: c for c in cells})
         for r in runs:
             store.add(r)
     return tmp_path / "run"

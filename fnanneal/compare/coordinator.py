@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 
@@ -75,18 +75,18 @@ def run(
     """
     plan.checked()
     integer(retries, "retries", 0, 100)
-    cells = plan.cells()
+    cells = {c.key: c for c in plan.cells()}
     with Store.open(out, create=True) as store:
         store.add_plan(plan.about(), cells)
         if retry_failed:
-            store.forget({r.cell for r in store.records() if r.outcome != "done"} & {c.key for c in cells})
+            store.forget({key for key, outcome in store.outcomes().items() if outcome != "done"} & cells.keys())
         tally = tally_of(store, cells)
         if tally.finished == tally.cells:
             return tally
         with store.beating(), open_executor(executor, workers=workers, threads=plan.threads) as pool:
             while True:
                 finished = store.finished()
-                missing = [c for c in cells if c.key not in finished]
+                missing = {key: cell for key, cell in cells.items() if key not in finished}
                 if not missing:
                     return replace(tally_of(store, cells), ran=tally.ran)
                 before = tally.ran
@@ -99,13 +99,13 @@ def run(
                     time.sleep(WAIT_S)
 
 
-def _answers(store: Store, pool: Executor, missing: Iterable[Cell], retries: int) -> Iterator[Record]:
+def _answers(store: Store, pool: Executor, missing: Mapping[str, Cell], retries: int) -> Iterator[Record]:
     """Run what nobody else does, and give each record when it is kept."""
     home, where = process_token(), describe(pool)
 
     def claimed() -> Iterator[Task]:
-        for cell in missing:
-            if store.claim(cell.key):
+        for key, cell in missing.items():
+            if store.claim(key):
                 yield Task(cell=cell, home=home, where=where)
 
     def again(task: Task, death: BaseException) -> bool:
@@ -137,12 +137,11 @@ def why(cell: Cell, error: BaseException) -> str:
     return f"{type(error).__name__}: {error}".splitlines()[0][:300]
 
 
-def tally_of(store: Store, cells: Iterable[Cell]) -> Tally:
-    """How these cells stand in a store."""
-    wanted = {c.key for c in cells}
+def tally_of(store: Store, keys: Collection[str]) -> Tally:
+    """How the cells of these keys stand in a store."""
     outcomes = store.outcomes()
-    mine = [outcomes[k] for k in wanted if k in outcomes]
-    return Tally(cells=len(wanted), finished=len(mine), failed=mine.count("failed"), unfit=mine.count("unfit"), ran=0)
+    mine = [outcomes[k] for k in keys if k in outcomes]
+    return Tally(cells=len(keys), finished=len(mine), failed=mine.count("failed"), unfit=mine.count("unfit"), ran=0)
 
 
 def expected(plan: Plan, out: str | os.PathLike[str] | None = None) -> Estimate:

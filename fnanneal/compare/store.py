@@ -146,8 +146,8 @@ class Store:
         found: Mapping[str, Any] = json.loads(self.meta("plan") or "{}")
         return found
 
-    def add_plan(self, about: Mapping[str, Any], cells: Iterable[Cell]) -> None:
-        """Note what is to be run, after what already was."""
+    def add_plan(self, about: Mapping[str, Any], cells: Mapping[str, Cell]) -> None:
+        """Note what is to be run, by its keys, after what already was."""
         with self._writing():
             before = self.plan()
             # What an earlier call asked for in this directory is still part of the comparison.
@@ -157,7 +157,7 @@ class Store:
             }
             self._db.execute("INSERT OR REPLACE INTO meta VALUES ('plan', ?)", (_dumps(merged),))
             position = self._db.execute("SELECT COALESCE(MAX(position), -1) + 1 FROM planned").fetchone()[0]
-            rows = ((c.key, position + k, _dumps(asdict(c))) for k, c in enumerate(cells))
+            rows = ((key, position + k, _dumps(asdict(c))) for k, (key, c) in enumerate(cells.items()))
             self._db.executemany("INSERT OR IGNORE INTO planned VALUES (?, ?, ?)", rows)
 
     def planned(self) -> list[Cell]:
