@@ -464,3 +464,13 @@ def test_the_outcome_in_a_few_lines():
     assert brief([], {}) == ""
     nasty = brief([replace(r, solver="a\x1b[31m\nb") for r in runs], {})
     assert "\x1b" not in nasty and len(nasty.splitlines()) == 2
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_a_solver_that_can_take_none_of_a_problem(format_):
+    lost = [
+        replace(record("G2", "sb", k, best=50), outcome="unfit", objective=None, trace=(), error="too large")
+        for k in (1, 2)
+    ]
+    text = render([*comparison(("G1", "G2"), ("ensemble", "sb"), 2)[:6], *lost], {}, format=format_)
+    assert "too large" in text and "unfit" in text

@@ -246,6 +246,8 @@ def gap_against_time(material: Material, experiment: Experiment) -> Figures:
 
 def trajectory(runs: Sequence[Record], ref: Reference, solver: int, low: float, scale: float) -> Series:
     """Median gap over runs, times `scale`, against time, from when half of them have one."""
+    if not runs:
+        return Series(solver=solver, points=())
     end = max((r.solve_s for r in runs), default=low)
     ratio = max(end / low, 1.0)
     times = [low * ratio ** (k / _POINTS) for k in range(_POINTS + 1)]

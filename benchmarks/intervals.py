@@ -1,6 +1,6 @@
 """How often the interval of TTS99 holds the true value: the figures of docs/statistics.md. Simulated exponential times, of which TTS99 is ln 100 time constants.
 
-    python benchmarks/coverage.py [--trials 300]
+    python benchmarks/intervals.py [--trials 300]
 
 The plain way: p(t) is the bare share of runs that have hit by t, the minimum is over all hits, the interval BCa over the same resamples. Ours: `fnanneal.compare.statistics`.
 """
