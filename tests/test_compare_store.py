@@ -193,17 +193,30 @@ def test_what_is_no_store(tmp_path: Path) -> None:
 
 
 def test_a_store_that_may_only_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = record()
     with Store.open(tmp_path, create=True) as store:
         store.add_plan(PLAN.about(), {c.key: c for c in PLAN.cells()})
-        store.add(record())
+        store.add(kept)
     before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
     # Root may write anywhere.
     monkeypatch.setattr(os, "access", lambda *_: False)
     with Store.open(tmp_path) as store:
-        assert store.records() == [record()] and len(store.planned()) == len(PLAN.cells())
+        assert store.records() == [kept] and len(store.planned()) == len(PLAN.cells())
         with pytest.raises(sqlite3.OperationalError, match="readonly"):
             store.add(record(1))
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
+
+
+def test_reading_changes_nothing(tmp_path: Path) -> None:
+    kept = record()
+    with Store.open(tmp_path / "a", create=True) as store:
+        store.add_plan(PLAN.about(), {c.key: c for c in PLAN.cells()})
+        store.add(kept)
+        store._db.execute("VACUUM INTO ?", (str(tmp_path / FILE),))
+    before = (tmp_path / FILE).read_bytes()
+    with Store.open(tmp_path) as store:
+        assert store.records() == [kept] and store.plan() and store.planned()
+    assert (tmp_path / FILE).read_bytes() == before and {p.name for p in tmp_path.iterdir()} == {"a", FILE}
 
 
 def test_any_sqlite_reads_it(tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ class Store:
 
     @classmethod
     def open(cls, folder: str | os.PathLike[str], *, create: bool = False) -> Self:
-        """The store of a directory; with `create`, made if there is none. One that may only be read can be.
+        """The store of a directory; with `create`, made if there is none. Nothing is written otherwise, and one that may only be read can be.
 
         Raises
         ------
@@ -95,7 +95,7 @@ class Store:
             raise InputError(f"cannot open {path}: {getattr(e, 'strerror', None) or e}") from e
         try:
             store = cls(where, db)
-            if not read_only:
+            if create:
                 store._prepare()
             if (found := store.meta("schema")) != str(SCHEMA):
                 raise InputError(f"{path} has schema {found}, and this version of fnanneal reads {SCHEMA}")
