@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -170,6 +171,30 @@ def test_a_kill_loses_nothing_that_was_finished(tmp_path: Path) -> None:
             assert finished <= store.finished()
             assert all(r.error == "x" * 20000 for r in store.records())
             assert store._db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_a_store_appears_whole(tmp_path: Path) -> None:
+    """Whoever sees the file can read it, and of several that make it at once all have the same."""
+
+    def make(k: int) -> None:
+        with Store.open(tmp_path / str(k // 4), create=True) as store:
+            store.add(record(cell=f"{k:016x}"))
+
+    def read(k: int) -> None:
+        where = tmp_path / str(k // 4)
+        while not Store.exists(where):
+            time.sleep(0.0005)
+        with Store.open(where) as store:
+            assert isinstance(store.records(), list)
+
+    with ThreadPoolExecutor(8) as pool:
+        done = [pool.submit(f, k) for k in range(32) for f in (read, make)]
+        for future in done:
+            future.result()
+    for group in range(8):
+        assert {p.name for p in (tmp_path / str(group)).iterdir()} == {FILE}
+        with Store.open(tmp_path / str(group)) as store:
+            assert len(store.finished()) == 4
 
 
 def test_what_is_no_store(tmp_path: Path) -> None:

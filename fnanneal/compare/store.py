@@ -15,7 +15,7 @@ import threading
 import time
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, fields
 from pathlib import Path
 from types import TracebackType
@@ -87,7 +87,10 @@ class Store:
             raise InputError(f"{where} holds no comparison: {there}")
         read_only = path.exists() and not (os.access(path, os.W_OK) and os.access(where, os.W_OK))
         try:
-            where.mkdir(parents=True, exist_ok=True)
+            if create:
+                where.mkdir(parents=True, exist_ok=True)
+                if not path.exists():
+                    _make(path)
             # Without a log beside it, SQLite reads a file where nothing may be written only if it is told that nobody writes.
             target = f"{path.resolve().as_uri()}?mode=ro&immutable=1" if read_only else str(path)
             db = sqlite3.connect(target, timeout=BUSY_S, isolation_level=None, uri=read_only)
@@ -96,7 +99,8 @@ class Store:
         try:
             store = cls(where, db)
             if create:
-                store._prepare()
+                db.execute("PRAGMA journal_mode=WAL")
+                db.execute("PRAGMA synchronous=FULL")
             if (found := store.meta("schema")) != str(SCHEMA):
                 raise InputError(f"{path} has schema {found}, and this version of fnanneal reads {SCHEMA}")
         except sqlite3.Error as e:
@@ -106,15 +110,6 @@ class Store:
             db.close()
             raise
         return store
-
-    def _prepare(self) -> None:
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=FULL")
-        with self._writing():
-            if not self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone():
-                for statement in _TABLES.strip().split(";\n"):
-                    self._db.execute(statement)
-                self._db.execute("INSERT INTO meta VALUES ('schema', ?)", (str(SCHEMA),))
 
     def __enter__(self) -> Self:
         return self
@@ -265,6 +260,27 @@ class Store:
     def specs(self) -> dict[str, Cell]:
         """The planned cells by key."""
         return {c.key: c for c in self.planned()}
+
+
+def _make(path: Path) -> None:
+    """A store without cells. It appears whole, for another process may be waiting to read it, or make it too."""
+    new = path.with_name(f".{FILE}.{os.getpid()}.{threading.get_ident()}")
+    try:
+        with closing(sqlite3.connect(new, isolation_level=None)) as db:
+            db.execute("BEGIN")
+            for statement in _TABLES.strip().split(";\n"):
+                db.execute(statement)
+            db.execute("INSERT INTO meta VALUES ('schema', ?)", (str(SCHEMA),))
+            db.execute("COMMIT")
+        try:
+            os.link(new, path)
+        except FileExistsError:
+            pass
+        except OSError:  # a file system without hard links
+            if not path.exists():
+                os.replace(new, path)
+    finally:
+        new.unlink(missing_ok=True)
 
 
 def _dumps(value: Any) -> str:
