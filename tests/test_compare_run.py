@@ -261,9 +261,14 @@ def test_an_interrupt_keeps_what_is_finished(background: bool, tmp_path: Path) -
     call = command(
         "compare", SMALL, "--solvers", "sa", "--seeds", 40, "--time-limit", 0.2, "--out", tmp_path / "o", "--workers", 1
     )
-    # In the background of a script SIGINT is ignored: SIGTERM has to do.
-    ignoring = ["sh", "-c", 'trap "" INT; exec "$@"', "sh"] if background else []
-    process = subprocess.Popen([*ignoring, *call], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # In the background of a script SIGINT is ignored, as it may be for these tests themselves: SIGTERM has to do.
+    how = "SIG_IGN" if background else "SIG_DFL"
+    begin = (
+        f"import os, signal, sys; signal.signal(signal.SIGINT, signal.{how}); os.execv(sys.executable, sys.argv[1:])"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", begin, *call], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     wait_for(lambda: Store.exists(tmp_path / "o") and rows(tmp_path / "o"))
     process.send_signal(signal.SIGTERM if background else signal.SIGINT)
     stdout, stderr = process.communicate(timeout=60)
@@ -398,7 +403,7 @@ def test_a_bad_solver_stops_before_anything_runs(tmp_path: Path) -> None:
 
 def test_a_cluster_with_a_worker_killed_half_way(serial: list[Any], tmp_path: Path) -> None:
     distributed = pytest.importorskip("distributed")
-    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster:
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0") as cluster:
         done: list[Record] = []
 
         def kill(record: Record, tally: Tally) -> None:
