@@ -253,7 +253,7 @@ def test_dask_cluster_one_of_whose_workers_is_killed() -> None:
     expected = solve(problem, **settings)
     with (
         distributed.LocalCluster(
-            n_workers=2, processes=True, threads_per_worker=1, dashboard_address=None, silence_logs=50
+            n_workers=2, processes=True, threads_per_worker=1, dashboard_address=":0", silence_logs=50
         ) as cluster,
         distributed.Client(cluster, set_as_default=False) as client,
     ):
