@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -68,7 +69,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Peer:
+class Peer(ABC):
     """Another's solver. Its options, by the names that it gives them, are `own`; they come after ours.
 
     Attributes
@@ -174,6 +175,7 @@ class Peer:
             found[self.cores] = task.threads
         return found | dict(self.own)
 
+    @abstractmethod
     def require(self) -> None:
         """Import all that it needs.
 
@@ -182,15 +184,14 @@ class Peer:
         InputError
             If something is missing.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def build(self, problem: QP) -> Any:
         """The problem as it takes it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def call(self, model: Any, task: Task, x0: Vector | None) -> Answer:
         """Run it. What it raises is the judge's affair."""
-        raise NotImplementedError
 
 
 def _version(package: str) -> str | None:
