@@ -474,3 +474,11 @@ def test_a_solver_that_can_take_none_of_a_problem(format_):
     ]
     text = render([*comparison(("G1", "G2"), ("ensemble", "sb"), 2)[:6], *lost], {}, format=format_)
     assert "too large" in text and "unfit" in text
+
+
+def test_reasons_that_differ_in_numbers_alone_are_one():
+    lost = [
+        replace(record(f"G{k}", "sa", 1), outcome="failed", objective=None, trace=(), error=f"nothing in {k}.5 s")
+        for k in (1, 2)
+    ]
+    assert [w for w in build(lost, {}).warnings if "failed" in w] == ["2 runs of sa failed on G1, G2: nothing in 1.5 s"]

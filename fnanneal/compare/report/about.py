@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 from typing import Any
@@ -51,8 +52,10 @@ def warnings(material: Material) -> Iterator[str]:
         reasons: dict[tuple[str, str], list[Record]] = {}
         for r in records:
             if r.outcome == outcome:
-                reasons.setdefault((r.solver, _line(r.error)), []).append(r)
-        for (solver, reason), group in list(reasons.items())[:_SHOWN]:
+                # What differs in numbers alone is one reason.
+                reasons.setdefault((r.solver, re.sub(r"[\d.]+", "#", _line(r.error))), []).append(r)
+        for (solver, _), group in list(reasons.items())[:_SHOWN]:
+            reason = _line(group[0].error)
             where = list(dict.fromkeys(r.problem for r in group))
             on = ", ".join(where[:3]) + (f" and {len(where) - 3} more problems" if len(where) > 3 else "")
             yield f"{count(len(group), 'run')} of {solver} {what} on {on}: {reason}"
